@@ -44,7 +44,12 @@ class TestCount(Wire):
 
 
 class CommandRun(Wire):
-    """One command that the controller ran itself."""
+    """One command that the controller ran itself.
+
+    `tail` is the end of what it printed, as printable text with times and addresses masked, so
+    that it may be quoted to a worker. `changed_paths` are the paths of the tree that the check
+    itself changed; None where nobody looked.
+    """
 
     index: int
     command: str
@@ -53,13 +58,17 @@ class CommandRun(Wire):
     tree: str  # the tree it ran on
     ending: EndingName
     exit_code: int | None
+    signal: int | None = None
     wall_ms: int
     stdout: Evidence | None = None
     stderr: Evidence | None = None
+    tail: str = ""
     tests: TestCount | None = None
     always_succeeds: str | None = None  # why this command cannot fail, where that is provable
+    failure_masked: str | None = None  # how a failure could be hidden (a pipe without pipefail)
     harness_fault: str | None = None  # why the run says nothing about the product
     tree_after: str | None = None  # differs from `tree` when the check itself changed files
+    changed_paths: Many[str] | None = None
     environment_digest: str = ""
 
 
@@ -101,7 +110,12 @@ class WorkerRun(Wire):
 
 
 class Observations(Wire):
-    """All facts of one attempt; with the pack and the claim, all that a review may read."""
+    """All facts of one attempt; with the pack and the claim, all that a review may read.
+
+    `colliding_paths` are new paths that equal another path of the tree once case and Unicode form
+    are folded. `dependencies_added` are names found in a manifest now and not on the base tree;
+    None where nobody read the manifests.
+    """
 
     attempt_id: str
     base_tree: str  # the checkpoint
@@ -113,5 +127,7 @@ class Observations(Wire):
     claimed_files: Many[ClaimedFile] = ()
     patterns: Many[PatternCount] = ()
     control_files_touched: Many[str] = ()  # the controller's own files, changed meanwhile
+    colliding_paths: Many[str] = ()
+    dependencies_added: Many[str] | None = None
     warnings: Many[str] = ()
     confinement: str = "advisory"
