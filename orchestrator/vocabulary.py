@@ -25,5 +25,5 @@ CONFIG_DIR: Final = ".orchestrator"
 # to write. Directory names, relative to the project root.
 CONTROL_DIRS: Final = (PROGRESS_DIR, WORKFLOW_DIR, ".artifacts", CONFIG_DIR)
 
-# A path segment that is safe on every file system and in a git ref.
-ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+# A path segment that is safe on every file system and in a git ref: no "..", no dot at the end.
+ID_PATTERN: Final = r"^[A-Za-z0-9](?:\.?[A-Za-z0-9_-]){0,63}$"

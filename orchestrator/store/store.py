@@ -1,0 +1,395 @@
+"""Tasks, leases, ledger and outbox, moved together: one transaction for each decision.
+
+Only the holder of a task's lease may move it while it is in flight. Every claim raises the
+task's fencing token; a move that carries an older token is refused, whatever the clock says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.errors import LeaseHeld, NothingToDo, StoreError
+from orchestrator.kernel.journey import Journey
+from orchestrator.kernel.life import IN_FLIGHT, Event, State, TaskLife
+from orchestrator.kernel.records import (
+    EntryDraft,
+    Moment,
+    Move,
+    Moved,
+    PendingEffect,
+    RunRecord,
+    TaskRecord,
+)
+from orchestrator.protocol.task import Task
+from orchestrator.store.ledger import StoredLedger
+from orchestrator.store.sql import Database, Row
+
+_TASK_COLUMNS = (
+    "task_key, state, spec, journey, reason, revision, attempt, attempt_id, checkpoint_id,"
+    " thread_id, run_id, lease_token, lease_until_ms, not_before_ms, unmet, updated_at"
+)
+# After these, another task may become free to run.
+_RELEASING = frozenset({State.COMPLETED})
+
+
+class SqlStore:
+    """The store over any `Database`. Not for use by several threads at once."""
+
+    def __init__(self, database: Database, project_id: str) -> None:
+        self.database = database
+        self.ledger = StoredLedger(database, project_id)
+        self._life = TaskLife()
+
+    # reading
+
+    def task(self, key: str) -> TaskRecord:
+        """Return one task. Raises NothingToDo when the queue does not have it."""
+        row = self.database.one(f"SELECT {_TASK_COLUMNS} FROM task WHERE task_key = ?", (key,))  # noqa: S608
+        if row is None:
+            raise NothingToDo(
+                f"there is no task {key!r}", where="the queue", mend="python -m orchestrator status"
+            )
+        return _record(row)
+
+    def tasks_in_flight(self) -> list[TaskRecord]:
+        """Return what a controller holds or held when it died: few rows."""
+        rows = self.database.all(
+            f"SELECT {_TASK_COLUMNS} FROM task WHERE state IN"  # noqa: S608
+            " ('claimed', 'prepared', 'dispatched', 'in_review', 'rework')"
+        )
+        return [_record(row) for row in rows]
+
+    def tasks(self) -> Iterator[TaskRecord]:
+        """Iterate over all tasks in the order they were added."""
+        for row in self.database.all(f"SELECT {_TASK_COLUMNS} FROM task ORDER BY seq"):  # noqa: S608
+            yield _record(row)
+
+    def counters(self) -> dict[str, int]:
+        """Return counts by state (`state.pending`) and totals (`event.accept`)."""
+        return dict(self.database.all("SELECT name, value FROM counter"))  # type: ignore[arg-type]
+
+    def next_wake_ms(self) -> int | None:
+        """When the next parked task leaves its backoff, or None."""
+        row = self.database.one("SELECT MIN(not_before_ms) FROM task WHERE parked = 1")
+        return None if row is None or row[0] is None else int(row[0])
+
+    # claiming
+
+    def peek(self, moment: Moment) -> TaskRecord | None:
+        """Return what `claim_next` would take, without taking it."""
+        self._unpark(moment)
+        row = self._first()
+        return None if row is None else _record(row)
+
+    def claim_next(
+        self, *, run_id: str, moment: Moment, lease_until_ms: int, key: str | None = None
+    ) -> TaskRecord | None:
+        """Take the first eligible task (or `key`, if it is eligible); None when there is none.
+
+        The pick and the claim are one transaction, so no two controllers get the same task.
+        """
+        with self._transaction():
+            self._unpark(moment)
+            row = self._first(key)
+            if row is None:
+                return None
+            task = _record(row)
+            self._apply(
+                task,
+                Move(
+                    task_key=task.key,
+                    event=Event.CLAIM,
+                    moment=moment,
+                    run_id=run_id,
+                    token=None,
+                    lease_until_ms=lease_until_ms,
+                    body={"lease_token": task.lease_token + 1},
+                ),
+                new_token=task.lease_token + 1,
+            )
+            return self.task(task.key)
+
+    def _first(self, key: str | None = None) -> Row | None:
+        where = "WHERE state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0" + (
+            " AND task_key = ?" if key is not None else ""
+        )
+        return self.database.one(
+            f"SELECT {_TASK_COLUMNS} FROM task {where} ORDER BY sort_key, seq LIMIT 1",  # noqa: S608
+            () if key is None else (key,),
+        )
+
+    def _unpark(self, moment: Moment) -> None:
+        ready = self.database.one(
+            "SELECT 1 FROM task WHERE parked = 1 AND not_before_ms <= ? LIMIT 1", (moment.ms,)
+        )
+        if ready is not None:
+            self.database.run(
+                "UPDATE task SET parked = 0 WHERE parked = 1 AND not_before_ms <= ?", (moment.ms,)
+            )
+
+    # deciding
+
+    def move(self, move: Move) -> Moved:
+        """Carry out one decision: state, ledger entries and outbox rows, all or nothing.
+
+        Raises:
+            TransitionError: the table does not allow the event now; nothing changed.
+            LeaseHeld: the task is in flight and `move.token` is not its current token.
+        """
+        with self._transaction():
+            task = self.task(move.task_key)
+            if task.state in IN_FLIGHT and move.token != task.lease_token:
+                raise LeaseHeld(
+                    f"token {move.token} is not the current one ({task.lease_token}):"
+                    " another controller took the task",
+                    where=f"task {task.key}",
+                    mend="let the other controller finish; nothing was written",
+                )
+            return self._apply(task, move, new_token=task.lease_token)
+
+    def note(
+        self,
+        *,
+        moment: Moment,
+        run_id: str | None,
+        kind: str,
+        body: Mapping[str, Any],
+        task_id: str = "",
+    ) -> str:
+        """Record something that moves no task. Returns the entry's hash."""
+        with self._transaction():
+            return self.ledger.append(
+                task_id=task_id, kind=kind, at=moment.at, run_id=run_id, body=body
+            ).hash
+
+    def set_lease(self, key: str, token: int, lease_until_ms: int) -> bool:
+        """Prolong a lease; False when the token is no longer the current one."""
+        return (
+            self.database.run(
+                "UPDATE task SET lease_until_ms = ? WHERE task_key = ? AND lease_token = ?",
+                (lease_until_ms, key, token),
+            )
+            == 1
+        )
+
+    def _apply(self, task: TaskRecord, move: Move, *, new_token: int) -> Moved:
+        target = self._life.advance(task.state, move.event, task_key=task.key)
+        journey = move.journey or task.journey
+        fields: dict[str, Any] = {
+            "event": move.event.value,
+            "from": task.state.value,
+            "to": target.value,
+            "reason": move.reason,
+            "run_id": move.run_id or "",
+            "journey": _journey_body(journey),
+            **move.body,
+        }
+        entry = self.ledger.append(
+            task_id=task.key,
+            kind=move.kind,
+            at=move.moment.at,
+            run_id=move.run_id,
+            body=fields,
+        )
+        for draft in move.also:
+            self._append_draft(task, move, draft)
+        self._write_task(task, move, target, journey, new_token)
+        self._count(task.state, target, move.event)
+        if target in _RELEASING:
+            self.database.run(
+                "UPDATE task SET unmet = unmet - 1 WHERE task_key IN"
+                " (SELECT task_key FROM dependency WHERE needs = ?)",
+                (task.key,),
+            )
+        for effect in move.effects:
+            self._enqueue(task.key, effect.kind, effect.key, effect.payload)
+        return Moved(target, entry.hash, entry.seq)
+
+    def _append_draft(self, task: TaskRecord, move: Move, draft: EntryDraft) -> None:
+        self.ledger.append(
+            task_id=task.key,
+            kind=draft.kind,
+            at=move.moment.at,
+            run_id=move.run_id,
+            body=draft.body,
+        )
+
+    def _write_task(
+        self, task: TaskRecord, move: Move, target: State, journey: Journey, token: int
+    ) -> None:
+        def kept(new: Any, old: Any) -> Any:  # noqa: ANN401  any column
+            return old if new is None else new
+
+        not_before = kept(move.not_before_ms, 0) if target is State.PENDING else 0
+        self.database.run(
+            "UPDATE task SET state = ?, journey = ?, reason = ?, revision = ?, attempt = ?,"
+            " attempt_id = ?, checkpoint_id = ?, thread_id = ?, run_id = ?, lease_token = ?,"
+            " lease_until_ms = ?, not_before_ms = ?, parked = ?, updated_at = ?"
+            " WHERE task_key = ?",
+            (
+                target.value,
+                _journey_json(journey),
+                move.reason,
+                kept(move.revision, task.revision),
+                kept(move.attempt, task.attempt),
+                kept(move.attempt_id, task.attempt_id),
+                kept(move.checkpoint_id, task.checkpoint_id),
+                move.thread_id if move.thread_id is not None else task.thread_id,
+                kept(move.run_id, task.run_id),
+                token,
+                kept(move.lease_until_ms, task.lease_until_ms) if target in IN_FLIGHT else 0,
+                not_before,
+                1 if not_before > move.moment.ms else 0,
+                move.moment.at,
+                task.key,
+            ),
+        )
+
+    def _count(self, source: State, target: State, event: Event) -> None:
+        add = (
+            "INSERT INTO counter (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value"
+        )
+        self.database.run(add, (f"state.{source}", -1))
+        self.database.run(add, (f"state.{target}", 1))
+        self.database.run(add, (f"event.{event}", 1))
+
+    # outbox
+
+    def _enqueue(self, task_key: str, kind: str, key: str, payload: Mapping[str, Any]) -> None:
+        self.database.run(
+            "INSERT INTO outbox (number, kind, effect_key, task_key, payload, attempts)"
+            " VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM outbox), ?, ?, ?, ?, 0)"
+            " ON CONFLICT (effect_key) DO NOTHING",
+            (kind, key, task_key, json.dumps(dict(payload), sort_keys=True)),
+        )
+
+    def pending_effects(self) -> list[PendingEffect]:
+        """Return what is decided and not yet done, oldest first."""
+        rows = self.database.all(
+            "SELECT number, kind, effect_key, task_key, payload FROM outbox ORDER BY number"
+        )
+        return [
+            PendingEffect(number, kind, key, task_key, json.loads(payload))
+            for number, kind, key, task_key, payload in rows
+        ]
+
+    def effect_done(self, effect: PendingEffect) -> None:
+        """Forget an effect: it is done, and doing it was recorded by what it left behind."""
+        self.database.run("DELETE FROM outbox WHERE effect_key = ?", (effect.key,))
+
+    def effect_failed(self, effect: PendingEffect, error: str) -> None:
+        """Keep an effect for the next try, with the reason."""
+        self.database.run(
+            "UPDATE outbox SET attempts = attempts + 1, last_error = ? WHERE effect_key = ?",
+            (error[:2000], effect.key),
+        )
+
+    # runs and settings
+
+    def start_run(self, run: RunRecord) -> None:
+        """Remember which process moves tasks, so that a later one can tell whether it died."""
+        self.database.run(
+            "INSERT INTO run (run_id, kind, pid, start_ticks, boot_id, host, started_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.run_id,
+                run.kind,
+                run.pid,
+                run.start_ticks,
+                run.boot_id,
+                run.host,
+                run.started_at,
+            ),
+        )
+
+    def end_run(self, run_id: str, *, at: str, outcome: str) -> None:
+        """Close a run."""
+        self.database.run(
+            "UPDATE run SET ended_at = ?, outcome = ? WHERE run_id = ?", (at, outcome, run_id)
+        )
+
+    def open_runs(self) -> list[RunRecord]:
+        """Return the runs that never said that they ended."""
+        rows = self.database.all(
+            "SELECT run_id, kind, pid, start_ticks, boot_id, host, started_at, ended_at, outcome"
+            " FROM run WHERE ended_at IS NULL ORDER BY started_at"
+        )
+        return [RunRecord(*row) for row in rows]
+
+    def runs(self, limit: int = 20) -> list[RunRecord]:
+        """Return the newest runs first."""
+        rows = self.database.all(
+            "SELECT run_id, kind, pid, start_ticks, boot_id, host, started_at, ended_at, outcome"
+            " FROM run ORDER BY started_at DESC, run_id DESC LIMIT ?",
+            (limit,),
+        )
+        return [RunRecord(*row) for row in rows]
+
+    def setting(self, name: str) -> str | None:
+        """Return a remembered value."""
+        row = self.database.one("SELECT value FROM setting WHERE name = ?", (name,))
+        return None if row is None else str(row[0])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Remember a value."""
+        self.database.run(
+            "INSERT INTO setting (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, value),
+        )
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            with self.database.transaction():
+                yield
+        except BaseException:
+            self.ledger.forget_cache()
+            raise
+
+
+def _journey_body(journey: Journey) -> dict[str, Any]:
+    return asdict(journey)
+
+
+def _journey_json(journey: Journey) -> str:
+    return json.dumps(asdict(journey), sort_keys=True)
+
+
+def _record(row: Row) -> TaskRecord:
+    try:
+        spec = Task.model_validate_json(row[2])
+        journey = Journey(**json.loads(row[3]))
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"the row of task {row[0]} cannot be read: {error}",
+            where="task",
+            mend="the store was edited from outside; restore it",
+        ) from error
+    return TaskRecord(
+        key=row[0],
+        state=State(row[1]),
+        spec=spec,
+        journey=journey,
+        reason=row[4],
+        revision=row[5],
+        attempt=row[6],
+        attempt_id=row[7],
+        checkpoint_id=row[8],
+        thread_id=row[9],
+        run_id=row[10],
+        lease_token=row[11],
+        lease_until_ms=row[12],
+        not_before_ms=row[13],
+        unmet=row[14],
+        updated_at=row[15],
+    )
