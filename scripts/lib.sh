@@ -83,7 +83,7 @@ ensure_env() {
     [ "$kind" = runtime ] || target=".[dev]"
     say "== environment: installing $target (first run, or pyproject.toml changed)"
     rm -f -- "$stamp"
-    (cd -- "$ROOT" && "$VENV_PYTHON" -m pip install --quiet --editable "$target") </dev/null ||
+    (cd -- "$ROOT" && "$VENV_PYTHON" -m pip install --quiet --quiet --editable "$target") </dev/null ||
         die "the packages could not be installed" "read pip's lines above; it needs a package index (PIP_INDEX_URL is honoured)"
     printf '%s' "$kind $have $digest $ROOT" >"$stamp"
     _unlock
