@@ -10,6 +10,11 @@ from orchestrator.errors import WorkerError
 
 
 def open_pipe() -> tuple[int, int]:
+    """Return the reading and the writing end, neither inherited.
+
+    Raises:
+        WorkerError: no descriptor is left.
+    """
     try:
         return os.pipe()
     except OSError as error:
@@ -23,6 +28,11 @@ def open_pipe() -> tuple[int, int]:
 def spawn_leader(
     argv: Sequence[str], cwd: str, env: Mapping[str, str], fds: tuple[int, int, int]
 ) -> subprocess.Popen[bytes]:
+    """Start `argv` as leader of a new session, with `fds` as stdin, stdout and stderr.
+
+    Raises:
+        WorkerError: the program or the folder is not there, or the system refuses to run it.
+    """
     stdin, stdout, stderr = fds
     try:
         return subprocess.Popen(

@@ -1,0 +1,101 @@
+"""Real children, and an oracle of their survival that shares nothing with the code under test.
+
+Every child gets a token as its last argument, and a fork keeps its parent's command line: so
+/proc/PID/cmdline finds what is left, whatever session or environment it made for itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.runtime.limits import Limits
+from orchestrator.runtime.outcome import Outcome
+from orchestrator.runtime.wrapper import run
+
+PRELUDE = """
+import os, signal, sys, time
+def deaf():
+    for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(s, signal.SIG_IGN)
+def forever():
+    while True:
+        signal.pause()
+def cleared():
+    # a new program with an empty environment and the same command line
+    if os.environ.get("ORCHESTRATOR_ATTEMPT") or os.environ.get("PATH"):
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", SOURCE, *sys.argv[1:]], {})
+"""
+
+
+@dataclass
+class Stage:
+    """Where scripted children play."""
+
+    folder: Path
+    token: str = field(default_factory=lambda: f"token-{uuid.uuid4().hex}")
+
+    def argv(self, code: str) -> list[str]:
+        return [sys.executable, "-I", "-S", "-c", PRELUDE + code, self.token]
+
+    def play(self, code: str, name: str = "one", **options: Any) -> Outcome:
+        return self.run(self.argv(code), name, **options)
+
+    def run(self, argv: list[str], name: str = "one", **options: Any) -> Outcome:
+        options.setdefault("limits", Limits(max_runtime_sec=20))
+        options.setdefault("env", {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
+        options.setdefault("marker", self.token)
+        options.setdefault("cwd", str(self.folder))
+        return run(
+            argv,
+            stdout_path=str(self.folder / f"{name}.out"),
+            stderr_path=str(self.folder / f"{name}.err"),
+            **options,
+        )
+
+    def survivors(self) -> list[int]:
+        return pids_with(self.token)
+
+    def text(self, name: str = "one", stream: str = "out") -> str:
+        return (self.folder / f"{name}.{stream}").read_text()
+
+
+def pids_with(token: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if token.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    one = Stage(tmp_path)
+    yield one
+    left = one.survivors()
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == [], "a process of the run outlived it"
+
+
+@pytest.fixture
+def no_children() -> Iterator[None]:
+    """The test leaves no child of ours behind, neither living nor dead."""
+    yield
+    with pytest.raises(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+
+Play = Callable[..., Outcome]
