@@ -1,0 +1,10 @@
+"""The engine: drives tasks through their life over ports, and knows no file, SQL or process.
+
+ports        what the engine needs from the world
+entries      the bodies of ledger entries
+cycle        one task: claim, prepare, rounds of dispatch and review, finish
+campaign     cycles until the queue is drained or a limit stops it
+recovery     what a dead controller left: finished or closed, told either way
+replay       a run's story and state, from its entries alone
+controller   ControllerEngine, the face of it all
+"""

@@ -1,0 +1,81 @@
+"""What follows a decision: effects that are repeated until done, and closing what was broken off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from orchestrator.engine import entries
+from orchestrator.engine.ports import Parts
+from orchestrator.errors import OrchestratorError
+from orchestrator.kernel.decide import NextStep, after_interruption
+from orchestrator.kernel.journey import Limits
+from orchestrator.kernel.life import Event, State
+from orchestrator.kernel.records import Effect, Move, TaskRecord
+
+
+def rollback_effect(checkpoint_id: str, attempt_id: str) -> Effect:
+    """The effect that puts the tree back after an attempt."""
+    return Effect("rollback", f"rollback:{attempt_id}", {"checkpoint_id": checkpoint_id})
+
+
+def interrupt(
+    parts: Parts,
+    task: TaskRecord,
+    *,
+    run_id: str,
+    limits: Limits,
+    why: str,
+    roll_back: bool = True,
+    counted: bool = True,
+) -> NextStep:
+    """Close what nobody can finish: the attempt as interrupted, the task back to the queue.
+
+    counted: False when it says nothing about the task, such as a worker that is not installed.
+    """
+    step = after_interruption(task.journey, limits)
+    if not counted:
+        step = replace(step, event=Event.INTERRUPT, reason="INTERRUPTED", journey=task.journey)
+    ran = task.state in (State.DISPATCHED, State.IN_REVIEW)
+    can_quarantine = ran or task.state is State.REWORK
+    event = step.event if can_quarantine else Event.INTERRUPT
+    touched = ran or task.state is State.REWORK
+    effects: tuple[Effect, ...] = ()
+    if touched and roll_back and task.checkpoint_id:
+        effects = (rollback_effect(task.checkpoint_id, task.attempt_id or task.key),)
+    parts.store.move(
+        Move(
+            task_key=task.key,
+            event=event,
+            moment=parts.clock.now(),
+            run_id=run_id,
+            token=task.lease_token,
+            reason=step.reason,
+            kind="attempt" if ran else "decision",
+            journey=step.journey,
+            body=entries.interrupted(task.revision, task.attempt, task.attempt_id or "", why)
+            if ran
+            else {"why": why},
+            effects=effects,
+        )
+    )
+    parts.listener.tell("interrupted", task=task.key, why=why)
+    return step
+
+
+def run_effects(parts: Parts) -> int:
+    """Do what is decided and not yet done, oldest first. Returns how many effects were done."""
+    done = 0
+    for effect in parts.store.pending_effects():
+        payload = effect.payload
+        try:
+            if effect.kind == "rollback":
+                count = parts.workplace.restore(payload["checkpoint_id"])
+                parts.listener.tell("rolled_back", task=effect.task_key, paths=count)
+            elif effect.kind == "keep":
+                parts.workplace.keep(**payload)
+        except OrchestratorError as error:
+            parts.store.effect_failed(effect, error.what)
+            raise
+        parts.store.effect_done(effect)
+        done += 1
+    return done
