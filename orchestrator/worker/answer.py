@@ -29,6 +29,9 @@ from orchestrator.worker.plain import (
     require_clean_strings,
 )
 
+MAX_TEXT_CHARS = 256 * 1024  # of one answer in Markdown
+_MANY = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -84,6 +87,8 @@ def _find(envelope: Envelope) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for text in envelope.texts:
         found += _results_in(text)
+        if len(found) > _MANY:
+            break
     if len(found) > 1:
         raise AnswerError(f"two results: the answer holds {len(found)}, it must hold one")
     if not found:
@@ -94,29 +99,36 @@ def _find(envelope: Envelope) -> dict[str, Any]:
 
 
 def _results_in(text: str) -> list[dict[str, Any]]:
+    """Give the results that stand in one text: an object, or what its Markdown holds."""
     stripped = text.strip()
-    if stripped.startswith("{"):
+    if stripped.startswith("{") and '"task_id"' in stripped:
         try:
-            value = parse_json(stripped)
+            return [parse_json(stripped)]
         except AnswerError:
             if count := count_objects(stripped):
                 raise AnswerError(f"two results: {count} JSON objects, not one") from None
             if stripped.endswith("}"):
                 raise
-        else:
-            return [value]
-    if len(text) > MAX_RESULT_BYTES:
-        raise AnswerError(f"text answer of {len(text)} characters, at most {MAX_RESULT_BYTES}")
+    return _results_in_markdown(text)
+
+
+def _results_in_markdown(text: str) -> list[dict[str, Any]]:
     # Only answers in Markdown pay for a Markdown parser.
     from orchestrator.worker import sections  # noqa: PLC0415
 
-    found = sections.find_result_blocks(text)
-    if sections.has_sections(text):
-        if found:
-            if not sections.is_complete(text):
-                return found
-            raise AnswerError("two results: a json block and the eight sections")
-        found = [sections.parse_sections(text)]
+    if not sections.might_answer(text):
+        return []
+    if len(text) > MAX_TEXT_CHARS:
+        raise AnswerError(f"text answer of {len(text)} characters, at most {MAX_TEXT_CHARS}")
+    tokens = sections.parse_markdown(text)
+    found = sections.find_result_blocks(tokens)
+    starts = sections.find_sections(tokens)
+    if not starts:
+        return found
+    if not found:
+        return [sections.parse_sections(text, starts)]
+    if sections.is_complete(starts):
+        raise AnswerError("two results: a json block and the eight sections")
     return found
 
 

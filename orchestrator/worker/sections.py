@@ -25,7 +25,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from orchestrator.worker.plain import AnswerError, parse_json
 
@@ -42,6 +42,15 @@ SECTIONS: Final = (
     "Logs / Artifacts",
     "Risks & Limitations",
     "Reproduction Guide",
+)
+
+_TITLE_WORDS: Final = (
+    "identification",
+    "summary of work",
+    "files changed",
+    "commands executed",
+    "verification results",
+    "reproduction guide",
 )
 
 OUTPUT_CONTRACT: Final = (
@@ -74,14 +83,34 @@ _MAX_TITLE = 80
 _ITEM_LEVEL = 2  # of a paragraph: list, item, paragraph
 
 
-def find_result_blocks(text: str) -> list[dict[str, Any]]:
+class Start(NamedTuple):
+    """Where a section starts: its title, the line of the title, the first line of its body."""
+
+    title: str
+    line: int
+    body: int
+
+
+def might_answer(text: str) -> bool:
+    """Tell cheaply whether a Markdown parser could find an answer in `text`."""
+    folded = text.casefold()
+    fenced = "task_id" in folded and ("```" in folded or "~~~" in folded)
+    return fenced or any(word in folded for word in _TITLE_WORDS)
+
+
+def parse_markdown(text: str) -> list[Token]:
+    """Parse the blocks of `text`; inline markup stays as it is."""
+    return _parser().parse(text)
+
+
+def find_result_blocks(tokens: list[Token]) -> list[dict[str, Any]]:
     """Find each fenced `json` block at the top level that holds a StepResult.
 
     Blocks in quotations, lists, other fences and comments are somebody else's words. A block that
     names `task_id` and is not JSON is an error: it was meant as the answer.
     """
     found = []
-    for token in _tokens(text):
+    for token in tokens:
         if token.type != "fence" or token.level != 0:
             continue
         if token.info.strip().split(" ")[0].lower() not in {"json", "step_result"}:
@@ -101,19 +130,14 @@ def _is_result(value: dict[str, Any]) -> bool:
     return ("result" in value or "verdict" in value) and any(key in value for key in _RESULT_KEYS)
 
 
-def has_sections(text: str) -> bool:
-    """Whether any of the eight titles starts a section."""
-    return bool(_starts(text))
+def parse_sections(text: str, starts: list[Start]) -> dict[str, Any]:
+    """Read the eight sections into the keys of a StepResult. Raises AnswerError by name.
 
-
-def is_complete(text: str) -> bool:
-    """Whether each of the eight sections is there, in whatever order."""
-    return {title for title, _, _ in _starts(text)} == set(SECTIONS)
-
-
-def parse_sections(text: str) -> dict[str, Any]:
-    """Read the eight sections into the keys of a StepResult. Raises AnswerError by name."""
-    bodies = _bodies(text)
+    Args:
+        text: the whole answer.
+        starts: of `find_sections`.
+    """
+    bodies = _bodies(text, starts)
     result = _identification(bodies[SECTIONS[0]])
     result["summary"] = bodies[SECTIONS[1]].strip()
     result["files_changed"] = [_path(item) for item in _items(bodies[SECTIONS[2]], SECTIONS[2])]
@@ -138,10 +162,6 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _tokens(text: str) -> list[Token]:
-    return _parser().parse(text)
-
-
 def _line(token: Token) -> int:
     return token.map[0] + 1 if token.map else 0
 
@@ -155,11 +175,11 @@ def _title(line: str) -> str | None:
     return next((title for title in SECTIONS if title.casefold() == bare), None)
 
 
-def _starts(text: str) -> list[tuple[str, int, int]]:
-    """Give (title, first line of the start, first line of the body) of each section."""
+def find_sections(tokens: list[Token]) -> list[Start]:
+    """Find where each of the eight titles starts a section."""
     found = []
     numbered = False
-    for opening, content in itertools.pairwise(_tokens(text)):
+    for opening, content in itertools.pairwise(tokens):
         if opening.level == 0 and opening.type.startswith("ordered_list_"):
             numbered = opening.type == "ordered_list_open"
         if content.type != "inline" or opening.map is None:
@@ -168,7 +188,7 @@ def _starts(text: str) -> list[tuple[str, int, int]]:
         title = _title(first) if _starts_section(opening, first, numbered=numbered) else None
         if title:
             end = opening.map[1] if opening.type == "heading_open" else opening.map[0] + 1
-            found.append((title, opening.map[0], end))
+            found.append(Start(title, opening.map[0], end))
     return found
 
 
@@ -180,9 +200,13 @@ def _starts_section(opening: Token, first: str, *, numbered: bool) -> bool:
     return numbered and opening.level == _ITEM_LEVEL and opening.type == "paragraph_open"
 
 
-def _bodies(text: str) -> dict[str, str]:
-    starts = _starts(text)
-    titles = [title for title, _, _ in starts]
+def is_complete(starts: list[Start]) -> bool:
+    """Whether each of the eight sections is there, in whatever order."""
+    return {start.title for start in starts} == set(SECTIONS)
+
+
+def _bodies(text: str, starts: list[Start]) -> dict[str, str]:
+    titles = [start.title for start in starts]
     if missing := [title for title in SECTIONS if title not in titles]:
         raise AnswerError(f"section missing: {', '.join(missing)}")
     if twice := [title for title in SECTIONS if titles.count(title) > 1]:
@@ -191,10 +215,10 @@ def _bodies(text: str) -> dict[str, str]:
         if found != expected:
             raise AnswerError(f"section out of order: {found!r} stands where {expected!r} belongs")
     lines = text.split("\n")
-    ends = [begin for _, begin, _ in starts[1:]] + [len(lines)]
+    ends = [start.line for start in starts[1:]] + [len(lines)]
     bodies = {
-        title: textwrap.dedent("\n".join(lines[body:end]))
-        for (title, _, body), end in zip(starts, ends, strict=True)
+        start.title: textwrap.dedent("\n".join(lines[start.body : end]))
+        for start, end in zip(starts, ends, strict=True)
     }
     if empty := [title for title, body in bodies.items() if not body.strip()]:
         raise AnswerError(f"section empty: {', '.join(empty)}")
@@ -204,7 +228,7 @@ def _bodies(text: str) -> dict[str, str]:
 def _paragraphs(body: str) -> Iterator[str]:
     """Give each paragraph and list item of a body; nothing from quotations, code or tables."""
     quoted = 0
-    for token in _tokens(body):
+    for token in parse_markdown(body):
         if token.type == "blockquote_open":
             quoted += 1
         elif token.type == "blockquote_close":
@@ -215,7 +239,7 @@ def _paragraphs(body: str) -> Iterator[str]:
 
 def _items(body: str, title: str, *, strict: bool = True) -> Iterator[str]:
     """Give the list items; `None` means an empty list. Prose between them is an error."""
-    tokens = _tokens(body)
+    tokens = parse_markdown(body)
     depth, quoted = 0, 0
     for token in tokens:
         depth += {"list_item_open": 1, "list_item_close": -1}.get(token.type, 0)
