@@ -34,6 +34,7 @@ class Change(BaseModel):
     lines_removed: int | None = None
     ignored: bool = False  # outside the tree: ignored, over the size limit, or git's own file
     nested_repo: bool = False  # a nested repository, or a path inside one
+    link_target: str | None = None  # what a new symlink says; None where nobody read it
 
     @property
     def is_submodule(self) -> bool:

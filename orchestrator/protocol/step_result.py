@@ -34,10 +34,10 @@ class CriterionClaim(Wire):
 
 
 class SelfCheck(Wire):
-    """The worker's own look at its scope."""
+    """The worker's own look at its scope; None where it says nothing."""
 
-    all_changed_files_within_allowed: bool = True
-    any_changed_files_in_forbidden: bool = False
+    all_changed_files_within_allowed: bool | None = None
+    any_changed_files_in_forbidden: bool | None = None
     note: str = ""
 
 
