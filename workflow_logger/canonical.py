@@ -18,7 +18,7 @@ MAX_DEPTH: Final = 64
 _MEND: Final = "record a string instead, or leave the value out"
 # The C encoder's output equals RFC 8785 for these values when every key is ASCII: same escapes,
 # raw UTF-8, and code point order is UTF-16 order there.
-_sorted_json = json.JSONEncoder(
+sorted_json = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
 ).encode
 _plain_json = json.JSONEncoder(
@@ -34,7 +34,7 @@ def encode(value: object) -> bytes:
     """
     try:
         ascii_keys = _check(value, MAX_DEPTH)
-        text = _sorted_json(value) if ascii_keys else _plain_json(_in_utf16_order(value))
+        text = sorted_json(value) if ascii_keys else _plain_json(_in_utf16_order(value))
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         what, where = _locate(value, "$", MAX_DEPTH) or ("a lone surrogate", "$")
@@ -48,7 +48,7 @@ class _Refused(Exception):  # noqa: N818  a private signal, found again with its
     pass
 
 
-def _check(value: object, depth: int) -> bool:  # noqa: C901  one branch a type, on the hot path
+def _check(value: object, depth: int) -> bool:  # noqa: C901, PLR0912  one branch a type, hot
     """Raise _Refused for what canonical JSON lacks; return whether every key is ASCII."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
