@@ -57,8 +57,12 @@ def trends(snapshots: Sequence[Snapshot], *, updated_at: datetime) -> dict[str, 
 
 
 def render_json(content: Mapping[str, object]) -> str:
-    """Return `content` as text: keys sorted, two spaces, UTF-8 as it is, one newline at the end."""
-    return json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return `content` as text: keys sorted, two spaces, one newline at the end.
+
+    Every sign stands as it is, except half a surrogate pair, which no UTF-8 file can hold: `?`.
+    """
+    text = json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode("utf-8") + "\n"
 
 
 def utc(moment: datetime) -> str:
