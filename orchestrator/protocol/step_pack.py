@@ -3,19 +3,29 @@
 The public packs of seed 004 write scope three times (`allowed_paths`, `scope`, `scope_guard`) and
 the criteria three times (`AC`, `acceptance_criteria`, `acceptance`). All copies are accepted; a
 pack whose copies disagree is refused, and the refusal names both places. After validation the
-top-level fields hold the one truth; readers use only those.
+top-level fields hold the one truth; readers use only those. What must hold between the fields is
+in `step_pack_faults`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-from pydantic import Field, JsonValue, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, JsonValue, ValidationInfo, model_validator
 
-from orchestrator.protocol.base import Many, Wire
+from orchestrator.protocol.base import Many, Wire, refuse_faults
+from orchestrator.protocol.faults import Fault, KeyPath
+from orchestrator.protocol.step_pack_faults import (
+    all_places,
+    criterion_id,
+    faults_of,
+    merged,
+    written_in,
+)
 from orchestrator.vocabulary import ID_PATTERN
+
+__all__ = ["StepPack", "criterion_id"]
 
 GateType = Literal[
     "required_command_exit_0",
@@ -166,117 +176,21 @@ class StepPack(Wire):
     allow_no_change: bool = False  # an attempt that changes nothing may be accepted
     allow_fewer_tests: bool = False  # a check may run fewer tests than on the base tree
 
+    @classmethod
+    def faults(cls, data: Mapping[str, Any]) -> Iterable[Fault]:
+        """Name copies that disagree, gates without command, criteria that nobody wrote."""
+        return faults_of(data, written_in(data))
+
+    @classmethod
+    def places(cls, path: KeyPath) -> tuple[KeyPath, ...]:
+        """Return the places of all copies of the value at `path`; the top-level one first."""
+        return all_places(path)
+
     @model_validator(mode="before")
     @classmethod
-    def _merge_copies(cls, data: Any) -> Any:  # noqa: ANN401  raw input, by definition
-        return _merged(data) if isinstance(data, dict) else data
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        _check_gates(self)
-        return self
-
-
-# field -> the places where seed 004 writes it
-COPIES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "allowed_paths": (
-        ("allowed_paths",),
-        ("scope", "allowed_paths"),
-        ("scope_guard", "allowed_paths"),
-    ),
-    "forbidden_paths": (
-        ("forbidden_paths",),
-        ("scope", "forbidden_paths"),
-        ("scope_guard", "forbidden_paths"),
-    ),
-    "dependency_policy": (("dependency_policy",), ("scope", "dependency_policy")),
-    "acceptance_criteria": (("acceptance_criteria",), ("AC",), ("acceptance", "AC")),
-    "gates": (("gates",), ("acceptance", "gates")),
-    "evidence_required": (("evidence_required",), ("acceptance", "evidence_required")),
-}
-
-
-def disagreements(data: dict[str, Any]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Name each pair of places that should hold the same value and do not.
-
-    Returns:
-        (first place, disagreeing place) pairs, as key paths into `data`.
-    """
-    found = []
-    for places in COPIES.values():
-        present = [(place, value) for place in places if (value := _at(data, place)) is not None]
-        found += [(present[0][0], place) for place, value in present[1:] if value != present[0][1]]
-    return found
-
-
-def _at(data: dict[str, Any], place: Sequence[str]) -> Any:  # noqa: ANN401
-    value: Any = data
-    for key in place:
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def _merged(data: dict[str, Any]) -> dict[str, Any]:
-    for first, other in disagreements(data):
-        raise PydanticCustomError(
-            "copies_disagree",
-            "{first} and {other} should hold the same value and do not",
-            {"first": ".".join(first), "other": ".".join(other)},
-        )
-    merged = dict(data)
-    for field, places in COPIES.items():
-        for place in places:
-            if (value := _at(data, place)) is not None:
-                merged[field] = value
-                break
-    if merged.get("acceptance_criteria") is not None:
-        merged["AC"] = merged["acceptance_criteria"]
-    return merged
-
-
-def criterion_id(criterion: str) -> str:
-    """Give the id of a criterion: the part before the first colon, or the whole text."""
-    head, colon, _ = criterion.partition(":")
-    return head.strip() if colon else criterion.strip()
-
-
-def _check_gates(pack: StepPack) -> None:
-    if not pack.acceptance_criteria:
-        raise PydanticCustomError(
-            "no_criteria", "a StepPack needs at least one acceptance criterion (AC)"
-        )
-    criteria = {criterion_id(text) for text in pack.acceptance_criteria}
-    if len(criteria) != len(pack.acceptance_criteria):
-        raise PydanticCustomError("criteria_twice", "two acceptance criteria have the same id")
-    seen: set[str] = set()
-    for gate in pack.gates:
-        if gate.gate_id in seen:
-            raise PydanticCustomError(
-                "gate_twice", "{gate} is defined twice", {"gate": gate.gate_id}
-            )
-        seen.add(gate.gate_id)
-        _check_gate(gate, pack, criteria)
-
-
-def _check_gate(gate: Gate, pack: StepPack, criteria: set[str]) -> None:
-    if unknown := [name for name in gate.target_ac if name not in criteria]:
-        raise PydanticCustomError(
-            "gate_unknown_ac",
-            "{gate} names {unknown}, which no acceptance criterion has as its id",
-            {"gate": gate.gate_id, "unknown": ", ".join(unknown)},
-        )
-    needs_command = gate.type.startswith("required_command")
-    if needs_command and (
-        gate.command_index is None or gate.command_index >= len(pack.commands_to_run)
-    ):
-        raise PydanticCustomError(
-            "gate_command",
-            "{gate} needs a command_index from 0 to {last}: commands_to_run has {n} entries",
-            {
-                "gate": gate.gate_id,
-                "last": len(pack.commands_to_run) - 1,
-                "n": len(pack.commands_to_run),
-            },
-        )
+    def _merge_copies(cls, data: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  raw input
+        if not isinstance(data, dict):
+            return data
+        written = written_in(data)
+        refuse_faults(faults_of(data, written), info)
+        return merged(data, written)

@@ -6,15 +6,20 @@ Seed 004 names two fields in two ways; both are accepted on input and one is emi
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationInfo, model_validator
 
-from orchestrator.protocol.base import Many, Wire
+from orchestrator.protocol.base import (
+    Many,
+    Wire,
+    name_faults,
+    one_name_each,
+    refuse_faults,
+)
+from orchestrator.protocol.faults import Fault
 from orchestrator.vocabulary import ID_PATTERN
-
-ALIASES = {"verdict": "result", "changed_files": "files_changed"}
 
 
 class CommandClaim(Wire):
@@ -66,19 +71,20 @@ class StepResult(Wire):
     risks: Many[str] = ()
     thread_id: str | None = None
 
+    other_names: ClassVar[Mapping[str, str]] = {
+        "verdict": "result",
+        "changed_files": "files_changed",
+    }
+
+    @classmethod
+    def faults(cls, data: Mapping[str, Any]) -> Iterable[Fault]:
+        """Name the two names of one thing that hold different values."""
+        return name_faults(data, cls.other_names)
+
     @model_validator(mode="before")
     @classmethod
-    def _one_name_each(cls, data: Any) -> Any:  # noqa: ANN401  raw input, by definition
+    def _one_name_each(cls, data: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  raw input
         if not isinstance(data, dict):
             return data
-        for other, name in ALIASES.items():
-            if other not in data:
-                continue
-            if name in data and data[name] != data[other]:
-                raise PydanticCustomError(
-                    "names_disagree",
-                    "'{name}' and '{other}' mean the same and hold different values",
-                    {"name": name, "other": other},
-                )
-            data = {key: value for key, value in data.items() if key != other} | {name: data[other]}
-        return data
+        refuse_faults(cls.faults(data), info)
+        return one_name_each(data, cls.other_names)

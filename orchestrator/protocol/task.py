@@ -6,15 +6,44 @@ fields under "written by the controller" are shown in the view and ignored on in
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, model_validator
 
-from orchestrator.protocol.base import Many, Wire
+from orchestrator.protocol.base import (
+    Many,
+    Wire,
+    name_faults,
+    one_name_each,
+    refuse_faults,
+)
+from orchestrator.protocol.faults import Fault, KeyPath, one_line
 from orchestrator.vocabulary import ID_PATTERN
 
-_PRIORITY_NAMES = {"critical": 0, "high": 1, "normal": 2, "medium": 2, "low": 3}
+PRIORITY_NAMES: Final[Mapping[str, int]] = {
+    "critical": 0,
+    "high": 1,
+    "normal": 2,
+    "medium": 2,
+    "low": 3,
+}
+_LAST_PRIORITY = 9
+
+Priority = Annotated[
+    int,
+    Field(ge=0, le=_LAST_PRIORITY),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": _LAST_PRIORITY},
+                {"enum": [*PRIORITY_NAMES]},
+            ],
+            "description": "0 comes first",
+        }
+    ),
+]
 
 
 class ExecutionRoute(StrEnum):
@@ -29,7 +58,7 @@ class Task(Wire):
 
     task_key: str = Field(pattern=ID_PATTERN)
     title: str = Field(default="", max_length=500)
-    priority: int = Field(default=2, ge=0, le=9)  # 0 first
+    priority: Priority = 2  # 0 first; the names of seed 004 are read too
     depends_on: Many[str] = ()
     step_pack: str | None = None  # path of the StepPack, relative to the project root
     max_attempts: int | None = Field(default=None, ge=1, le=100)
@@ -49,18 +78,27 @@ class Task(Wire):
     attempts: int | None = None
     updated_at: str | None = None
 
+    other_names: ClassVar[Mapping[str, str]] = {"task_id": "task_key", "task_title": "title"}
+
+    @classmethod
+    def faults(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        """Name a task that waits for itself, and a priority that is no known word."""
+        yield from name_faults(data, cls.other_names)
+        key = data.get("task_key", data.get("task_id"))
+        waits_for = data.get("depends_on")
+        if isinstance(key, str) and isinstance(waits_for, list) and key in waits_for:
+            yield Fault(("depends_on", waits_for.index(key)), "the task depends on itself")
+
     @model_validator(mode="before")
     @classmethod
-    def _accept_seed_names(cls, data: Any) -> Any:  # noqa: ANN401  raw input, by definition
+    def _accept_seed_names(cls, data: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  raw
         if not isinstance(data, dict):
             return data
-        data = dict(data)
-        for other, name in (("task_id", "task_key"), ("task_title", "title")):
-            if other in data and name not in data:
-                data[name] = data.pop(other)
+        refuse_faults(cls.faults(data), info)
+        data = one_name_each(data, cls.other_names)
         priority = data.get("priority")
-        if isinstance(priority, str) and priority.lower() in _PRIORITY_NAMES:
-            data["priority"] = _PRIORITY_NAMES[priority.lower()]
+        if isinstance(priority, str) and priority.lower() in PRIORITY_NAMES:
+            return {**data, "priority": PRIORITY_NAMES[priority.lower()]}
         return data
 
 
@@ -70,6 +108,37 @@ class TaskQueue(Wire):
     schema_version: Literal[1] = 1
     kind: Literal["task_queue"] = "task_queue"
     tasks: Many[Task] = ()
+
+    @classmethod
+    def faults(cls, data: Mapping[str, Any]) -> Iterator[Fault]:
+        """Name keys that are there twice, and the faults of each task."""
+        tasks = data.get("tasks")
+        first: dict[str, KeyPath] = {}
+        for i, task in enumerate(tasks if isinstance(tasks, list) else ()):
+            if not isinstance(task, dict):
+                continue
+            at: KeyPath = ("tasks", i)
+            for fault in Task.faults(task):
+                other = (*at, *fault.other) if fault.other is not None else None
+                yield Fault((*at, *fault.path), fault.what, other)
+            name = "task_key" if "task_key" in task else "task_id"
+            key = task.get(name)
+            if isinstance(key, str) and key in first:
+                yield Fault((*at, name), twice(key), other=first[key])
+            elif isinstance(key, str):
+                first[key] = (*at, name)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_key_twice(cls, data: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  raw input
+        if isinstance(data, dict) and isinstance(data.get("tasks"), list):
+            refuse_faults(cls.faults(data), info)
+        return data
+
+
+def twice(key: str) -> str:
+    """Say that a task_key is taken."""
+    return f"the task_key {one_line(key, 128, quote=chr(39))} is there twice"
 
 
 class IntakeTask(Wire):
