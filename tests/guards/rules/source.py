@@ -22,18 +22,25 @@ def _product(tree: Tree) -> Iterator[str]:
 
 def unfinished(tree: Tree) -> list[str]:
     """No marker in a comment, no `raise NotImplementedError`. To catch one is another matter."""
-    faults = []
-    for path in _product(tree):
-        text = tree.text(path)
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT and (found := _UNFINISHED.search(token.string)):
-                faults.append(f"{path}:{token.start[0]}: {found[0]} in a comment")
-        for node in ast.walk(ast.parse(text, path)):
-            raised = node.exc if isinstance(node, ast.Raise) else None
-            name = _dotted(raised.func if isinstance(raised, ast.Call) else raised)
-            if name == "NotImplementedError":
-                faults.append(f"{path}:{node.lineno}: raises NotImplementedError")
-    return faults
+    return [
+        f"{path}:{line}: {what}"
+        for path in _product(tree)
+        for line, what in (*_markers(tree.text(path)), *_unwritten(tree.text(path)))
+    ]
+
+
+def _markers(text: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT and (found := _UNFINISHED.search(token.string)):
+            yield token.start[0], f"{found[0]} in a comment"
+
+
+def _unwritten(text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        raised = node.exc if isinstance(node, ast.Raise) else None
+        name = _dotted(raised.func if isinstance(raised, ast.Call) else raised)
+        if name == "NotImplementedError":
+            yield node.lineno, "raises NotImplementedError"
 
 
 def long_modules(tree: Tree) -> list[str]:
