@@ -1,7 +1,7 @@
 """The half of a dispatch that all backends share: run, keep the bytes, read the claim.
 
-In the round's folder it leaves `request.json` (what was sent), `worker_stdout.txt`,
-`worker_stderr.txt` (under the output cap) and, where there is one, `step_result.json` (the claim).
+In the round's folder it leaves `worker_stdout.txt` and `worker_stderr.txt` (under the output cap)
+and, where there is one, `step_result.json`: the claim, as it was understood.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from orchestrator.worker.answer import Answer, Identity, parse_answer
 from orchestrator.worker.plain import MAX_STDOUT_BYTES
 from orchestrator.worker.request import DispatchAnswer, DispatchRequest, OnOutput, OnStart
 
-REQUEST_FILE = "request.json"
 STDOUT_FILE = "worker_stdout.txt"
 STDERR_FILE = "worker_stderr.txt"
 CLAIM_FILE = "step_result.json"
@@ -51,7 +50,6 @@ def run_and_collect(
         WorkerError: the program cannot be started.
         StoreError: the round's folder cannot be written.
     """
-    _write(request, REQUEST_FILE, request.payload)
     stdout_path = f"{request.round_dir}/{STDOUT_FILE}"
     outcome = run(
         argv,
@@ -71,7 +69,7 @@ def run_and_collect(
     claim_path = None
     if answer.result is not None:
         claim = answer.result.model_dump_json(exclude_none=True, indent=1).encode() + b"\n"
-        claim_path = _write(request, CLAIM_FILE, claim)
+        claim_path = write_evidence(request, CLAIM_FILE, claim)
     return DispatchAnswer(
         argv=tuple(argv),
         outcome=outcome,
@@ -103,7 +101,8 @@ def _no_answer(request: DispatchRequest, why: str) -> Answer:
     return Answer(None, why, request.thread_id, "none")
 
 
-def _write(request: DispatchRequest, name: str, data: bytes) -> str:
+def write_evidence(request: DispatchRequest, name: str, data: bytes) -> str:
+    """Write one file into the round's folder and return its path. Raises StoreError."""
     path = f"{request.round_dir}/{name}"
     try:
         Path(path).write_bytes(data)

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from orchestrator.errors import WorkerError
 from orchestrator.runtime.cancel import CancelToken
-from orchestrator.worker.collect import REQUEST_FILE, require_program, run_and_collect
+from orchestrator.worker.collect import require_program, run_and_collect, write_evidence
 from orchestrator.worker.envelope import thread_of
 from orchestrator.worker.plain import AnswerError
 from orchestrator.worker.request import DispatchAnswer, DispatchRequest, OnOutput, OnStart
 
+REQUEST_FILE = "request.json"
 PROMPT_FILE = "{prompt_file}"
 THREAD_ID = "{thread_id}"
 
@@ -72,6 +73,8 @@ class CommandAdapter:
             argv[0], request, mend="install it, or correct the backend's command in the settings"
         )
         by_file = any(PROMPT_FILE in part for part in self._command)
+        if by_file:
+            write_evidence(request, REQUEST_FILE, request.payload)
         return run_and_collect(
             request,
             argv,
