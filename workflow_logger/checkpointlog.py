@@ -14,34 +14,39 @@ from workflow_logger.checkpoint import MAX_NOTE_BYTES, Checkpoint, parse_note
 from workflow_logger.errors import CheckpointError, LedgerError, LoggerError
 from workflow_logger.safefile import replace_file, sync_folder, write_all
 
-_LINES_A_NOTE: Final = 6  # origin, size, root, empty, one signature, empty
+_DASH: Final = "—".encode()
 
 
 class Stored(NamedTuple):
-    """One note of the file, and the line it begins on."""
+    """One note of the file, the line it begins on, and the offset after its empty line."""
 
     note: str
     line: int
+    end: int
 
 
 def split(data: bytes) -> tuple[list[Stored], int]:
     """Return the whole notes in `data`, and how many bytes they take; the rest is torn.
 
-    A note ends with its signature lines and one empty line; the empty line inside it is the one
-    that a signature line follows.
+    A note ends with an empty line that no signature line follows. A last note without a signature
+    is torn too: its writer died between the two.
     """
     notes: list[Stored] = []
     start = position = 0
-    line = first = 1
+    line = 1
+    signed = 0
+    taken = 0
     while (end := data.find(b"\n\n", position)) >= 0:
         position = end + 2
-        if data.startswith("—".encode(), position):
+        if data.startswith(_DASH, position):
             continue  # the empty line before the signatures
         block = data[start : end + 1]
-        notes.append(Stored(block.decode("utf-8", "replace"), first))
-        line = first + block.count(b"\n") + 1
-        start, first = position, line
-    return notes, start
+        notes.append(Stored(block.decode("utf-8", "replace"), line, position))
+        if b"\n\n" + _DASH in block:
+            signed, taken = len(notes), position
+        line += block.count(b"\n") + 1
+        start = position
+    return notes[:signed], taken
 
 
 def append(path: Path, note: str, *, durable: bool) -> bool:
@@ -95,15 +100,11 @@ def _last(handle: int, size: int) -> tuple[int, Checkpoint | None]:
     """Return where the last whole note ends, and what it states."""
     width = min(size, 4096)
     while True:
-        data = os.pread(handle, width, size - width)
-        start = 0
-        if width < size:  # begin after a note's end, not in the middle of one
-            notes, _ = split(data)
-            start = len(notes[0].note.encode()) + 1 if notes else 0
-        notes, taken = split(data[start:])
-        if (notes and (start or width == size)) or width == size:
+        notes, taken = split(os.pread(handle, width, size - width))
+        # The first note of a window that begins inside the file is only part of one.
+        if width == size or len(notes) > 1:
             last = parse_note(notes[-1].note).checkpoint if notes else None
-            return size - width + start + taken, last
+            return size - width + taken, last
         width = min(size, width * 4)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from workflow_logger import canonical, checkpointlog
 from workflow_logger.chainfile import ChainFile, Placed
-from workflow_logger.entry import VERSION, ChainHead, read_frame
+from workflow_logger.entry import VERSION, ChainHead, check_id, read_frame
 from workflow_logger.errors import LedgerError, LockedError, UsageError
 from workflow_logger.layout import Layout
 from workflow_logger.safefile import replace_file, sync_folder
@@ -287,6 +287,10 @@ def load_manifest(layout: Layout) -> dict[str, str]:
         raise _broken(layout, "project_id, ledger_id or created_at is missing")
     if manifest["project_id"] != layout.project_id:
         raise _broken(layout, f"the manifest is of project {manifest['project_id']!r}")
+    try:
+        check_id(manifest["ledger_id"], "ledger_id")
+    except UsageError as error:
+        raise _broken(layout, error.what) from error
     return {name: manifest[name] for name in names}
 
 

@@ -55,9 +55,8 @@ def verify_project(
     scan = _Scan(layout, public_key)
     try:
         scan.ledger_id = load_manifest(layout)["ledger_id"]
-        genesis(scan.ledger_id)
     except LoggerError as error:
-        if error.exit_code == 2:  # noqa: PLR2004  there is no such project
+        if not layout.project_dir.is_dir():
             raise
         scan.findings.error("manifest.broken", error.where, error.what, error.mend)
     scan.load_checkpoints(anchor)
