@@ -22,7 +22,7 @@ from orchestrator.qa.claims import review_claims
 from orchestrator.qa.dependencies import review_dependencies
 from orchestrator.qa.policy import DEFAULT, ReviewPolicy
 from orchestrator.qa.protected import review_protected
-from orchestrator.qa.rules import ORDER, ACCEPTED_CODE, RULES
+from orchestrator.qa.rules import ACCEPTED_CODE, ORDER, RULES
 from orchestrator.qa.scope import review_scope
 from orchestrator.qa.worker import review_worker
 
