@@ -82,7 +82,8 @@ class Part:
         memory = f"{self.step_dir}/threads/{self.thread_id}.json"
         if self.resumed and "x_scripted" not in pack and os.path.exists(memory):
             with open(memory, encoding="utf-8") as file:
-                return json.load(file)
+                known: Json = json.load(file)
+            return known
         write(memory, json.dumps(pack))
         return pack
 
@@ -103,7 +104,7 @@ class Part:
         for place in (self.pack, self.pack.get("acceptance") or {}):
             for key in ("acceptance_criteria", "AC"):
                 if place.get(key):
-                    return place[key]
+                    return [str(text) for text in place[key]]
         return []
 
     def make(self, key: str) -> list[str]:
@@ -328,7 +329,7 @@ def grandchild(part: Part, *, is_deaf: bool) -> None:
 
 def apply(edit: Json) -> str:
     """Make one edit of the tree. Returns its path."""
-    path = edit["path"]
+    path = str(edit["path"])
     if edit.get("delete"):
         os.remove(path)
     elif "replace" in edit:
