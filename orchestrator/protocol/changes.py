@@ -1,8 +1,8 @@
-"""One path that differs between two trees, as the controller itself computed it.
+r"""One path that differs between two trees, as the controller itself computed it.
 
 A worker's own list of files is a claim; a `Change` is an observation. Paths are relative to the
 project root, with `/` between the parts, in the bytes the file system holds: nothing is folded,
-normalised or quoted. A name that is not UTF-8 is shown with each odd byte as `\\xhh`.
+normalised or quoted. A name that is not UTF-8 is shown with each odd byte as `\xhh`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class RawChange:
 
 
 def shown(path: str) -> str:
-    """`path` as text that any JSON can carry: an odd byte becomes `\\xhh`."""
+    r"""`path` as text that any JSON can carry: an odd byte becomes `\xhh`."""
     if path.isascii():
         return path
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -11,7 +11,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -21,8 +21,6 @@ from orchestrator.vocabulary import CONTROL_DIRS
 from orchestrator.workspace import diff
 from orchestrator.workspace.export import WarmCopy
 from orchestrator.workspace.manifest import (
-    EXECUTABLE,
-    FILE,
     LINK,
     ContentStore,
     Manifest,
@@ -252,20 +250,19 @@ class FileTree:
         *,
         current: Snapshot,
         files: Sequence[str] | None,
-        keep: Iterable[str],
+        keep: Callable[[str], bool],
         quarantine: Path,
     ) -> RestoreResult:
         """Make the work tree equal to `target`; run again after a kill, it finishes."""
         old, new = self._store.load_tree(current.tree), self._store.load_tree(target)
-        protected = frozenset(keep)
         scope = [
             p for p in old.keys() | new.keys() if in_scope(p, files) and old.get(p) != new.get(p)
         ]
         doomed = sorted(path for path in scope if path not in new)
-        kept = tuple(path for path in doomed if path in protected)
-        changes = [self._change(p, old.get(p), None) for p in doomed if p not in protected]
+        kept = tuple(path for path in doomed if keep(path))
+        changes = [self._change(p, old.get(p), None) for p in doomed if not keep(p)]
         for path in doomed:
-            if path not in protected and blocking_parent(self.root, path) is None:
+            if not keep(path) and blocking_parent(self.root, path) is None:
                 remove_path(self.root / path)
                 remove_empty_parents(self.root, path)
         moved: list[str] = []
@@ -274,24 +271,26 @@ class FileTree:
             moved += self._clear_the_way(path, old, quarantine)
             self._store.write(self.root / path, *new[path])
         if changes:
-            self._verify(old, new, files, protected)
+            self._verify(old, new, files, keep)
         return RestoreResult(tuple(changes), tuple(moved), kept)
 
     def _clear_the_way(self, path: str, old: Manifest, quarantine: Path) -> list[str]:
         block = blocking_parent(self.root, path)
-        stranger = block or (path if path not in old or (self.root / path).is_dir() else None)
-        if stranger is not None and _is_in_the_way(self.root / stranger):
+        place = self.root / path
+        is_dir = place.is_dir() and not place.is_symlink()
+        stranger = block or (path if path not in old or is_dir else None)
+        if stranger is not None and os.path.lexists(self.root / stranger):
             return [stranger] if move_aside(self.root, stranger, quarantine) else []
         return []
 
     def _verify(
-        self, old: Manifest, new: Manifest, files: Sequence[str] | None, keep: frozenset[str]
+        self, old: Manifest, new: Manifest, files: Sequence[str] | None, keep: Callable[[str], bool]
     ) -> None:
         now = self._store.load_tree(self.snapshot().tree)
         wrong = [
             path
             for path in old.keys() | new.keys() | now.keys()
-            if in_scope(path, files) and path not in keep and now.get(path) != new.get(path)
+            if in_scope(path, files) and not keep(path) and now.get(path) != new.get(path)
         ]
         if wrong:
             raise WorkspaceError(
@@ -299,10 +298,6 @@ class FileTree:
                 where=str(self.root),
                 mend="stop whatever is still writing there, then roll back again",
             )
-
-
-def _is_in_the_way(place: Path) -> bool:
-    return os.path.lexists(place)
 
 
 def _kind(old: tuple[str, str] | None, new: tuple[str, str] | None) -> ChangeKind:
@@ -394,6 +389,3 @@ def _ignore_rules(root: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
     if own.is_file() and not own.is_symlink():
         lines += own.read_bytes().decode("utf-8", "replace").splitlines()
     return GitIgnoreSpec.from_lines(lines)
-
-
-__all__ = ["BUILT_IN_IGNORES", "EXECUTABLE", "FILE", "FileTree"]

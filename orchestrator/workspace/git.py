@@ -5,8 +5,8 @@ repository's configuration names (fsmonitor, hooks, filters, external diff). So:
 
 - The environment is built from nothing: no configuration of the system or the user, no pager, no
   editor, no prompt, no replace objects, literal pathspecs, `LC_ALL=C`.
-- `GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`, `GIT_INDEX_FILE` and the object store are given, never
-  discovered: neither a `.git` file nor a `commondir` written by a worker redirects anything.
+- `GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`, `GIT_INDEX_FILE` and the object store are given,
+  never discovered: neither a `.git` file nor a `commondir` written by a worker redirects anything.
 - For everything that looks at the work tree `GIT_DIR` is a private directory of ours
   (`repository.py`); the repository's own configuration and attributes are not read at all.
 

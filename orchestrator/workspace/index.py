@@ -7,8 +7,8 @@ filter or end-of-line rule can have made a blob differ from its file. Otherwise,
 user's index has changed since (a worker may have written it), a new index is made from its
 names and ids alone, and every file is read.
 
-**The second that git cannot see.** git compares times by the second. A file that is changed in the very
-second in which the index recorded it, with the same size and its mtime set back, is clean
+**The second that git cannot see.** git compares times by the second. A file that is changed in the
+very second in which the index recorded it, with the same size and its mtime set back, is clean
 in the eyes of `git status`. `young_entries` finds the entries recorded in that second; the tree
 compares their ctime in nanoseconds before it believes git.
 """

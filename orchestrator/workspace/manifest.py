@@ -1,10 +1,10 @@
-"""The tree of a plain directory: a manifest of paths, modes and SHA-256, and a store of contents.
+r"""The tree of a plain directory: a manifest of paths, modes and SHA-256, and a store of contents.
 
     <scratch>/files/blobs/<ab>/<rest of the digest>    contents of a file, or target of a link
     <scratch>/files/trees/<digest>.json                [[path, mode, digest], ...] sorted by path
 
 A tree's id is the SHA-256 of its manifest's bytes. Paths are stored as text; a byte that is not
-UTF-8 is escaped the way Python does it (surrogates), which JSON carries as `\\udcxx`.
+UTF-8 is escaped the way Python does it (surrogates), which JSON carries as `\udcxx`.
 """
 
 from __future__ import annotations

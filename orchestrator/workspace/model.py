@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -152,7 +152,7 @@ class Workspace(Protocol):
         *,
         current: Snapshot,
         files: Sequence[str] | None,
-        keep: Iterable[str],
+        keep: Callable[[str], bool],
         quarantine: Path,
     ) -> RestoreResult:
         """Make the work tree equal to `target`."""

@@ -2,8 +2,8 @@
 
 A commit is forty bytes of header and a message: writing it here saves two processes for each
 checkpoint, which is more than half of its wall time. Only these two formats are written by hand
-(loose object, loose ref); they have not changed since git's first year. Where refs are kept in another
-form (reftable) the caller uses `git update-ref`.
+(loose object, loose ref); they have not changed since git's first year. Where refs are kept in
+another form (reftable) the caller uses `git update-ref`.
 """
 
 from __future__ import annotations

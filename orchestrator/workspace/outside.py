@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +68,7 @@ def read_state(
 
 
 def _is_dir(sign: Signature) -> bool:
-    return sign[4] & 0o170000 == 0o040000
+    return stat.S_ISDIR(sign[4])
 
 
 def _fold_largest(

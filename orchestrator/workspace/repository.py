@@ -1,7 +1,7 @@
 """Find the repository once, pin it, and build the private git directory beside it.
 
-The private directory (`<scratch>/git`) is what `GIT_DIR` names for every look at the work tree. It
-has its own configuration, its own index, its own `HEAD`, and shares with the user's repository
+The private directory (`<scratch>/git`) is what `GIT_DIR` names for every look at the work tree.
+It has its own configuration, its own index, its own `HEAD`, and shares with the user's repository
 only the object store. What follows from that:
 
 - **Nothing of the repository's configuration is read** while looking at the tree: no fsmonitor, hook,

@@ -9,7 +9,7 @@ quarantine, so that git never writes through a link that a worker left.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.workspace.diff import (
@@ -34,11 +34,11 @@ class GitRollback:
         self._quarantine = quarantine
 
     def run(
-        self, current: str, target: str, files: Sequence[str] | None, keep: frozenset[str]
+        self, current: str, target: str, files: Sequence[str] | None, keep: Callable[[str], bool]
     ) -> tuple[RestoreResult, str]:
         """Restore; the answer also names the tree that the private index holds afterwards."""
         wanted, kept = self._wanted(current, target, files, keep)
-        protected = [change for change in kept if change.path in keep]
+        protected = [change for change in kept if keep(change.path)]
         goal = target
         if kept or files is not None:
             if protected:
@@ -52,9 +52,9 @@ class GitRollback:
         return RestoreResult(changes, moved, tuple(change.path for change in kept)), goal
 
     def _wanted(
-        self, current: str, target: str, files: Sequence[str] | None, keep: frozenset[str]
+        self, current: str, target: str, files: Sequence[str] | None, keep: Callable[[str], bool]
     ) -> tuple[list[RawChange], list[RawChange]]:
-        """Differences to undo, and those that are left: protected, or inside a nested repository."""
+        """Differences to undo, and those left: protected ones, moved nested repositories."""
         if current == target:
             return [], []
         raw, _ = parse_raw(self._git.run([*ARGUMENTS, "--no-renames", current, target]))
@@ -64,15 +64,22 @@ class GitRollback:
             if not in_scope(change.path, files):
                 continue
             moved_link = change.old_mode == change.new_mode == LINK_MODE
-            doomed = not change.is_written and change.path in keep
+            doomed = not change.is_written and keep(change.path)
             (kept if moved_link or doomed else wanted).append(change)
         if files is not None:
             wanted += self._in_the_way(raw, wanted)
         return wanted, kept
 
+    def is_same_but_for(self, found: str, goal: str, keep: Callable[[str], bool]) -> bool:
+        """Whether two trees differ in nothing but kept paths."""
+        if found == goal:
+            return True
+        raw, _ = parse_raw(self._git.run([*ARGUMENTS, "--no-renames", goal, found]))
+        return all(keep(change.path) for change in raw)
+
     @staticmethod
     def _in_the_way(raw: list[RawChange], wanted: list[RawChange]) -> list[RawChange]:
-        """Deletions out of scope without which a wanted path has no place (file against directory)."""
+        """Deletions out of scope without which a wanted path has no place (file, directory)."""
         chosen = {change.path for change in wanted}
         written = [change.path for change in wanted if change.is_written]
         return [

@@ -1,7 +1,7 @@
 """A work tree under git: exact trees, differences, clean copies and rollback.
 
-The user's index, `HEAD`, branches, hooks and configuration are never written. What is written to the
-user's repository: blobs and trees in its object store, and refs below `refs/orchestrator/`.
+The user's index, `HEAD`, branches, hooks and configuration are never written. What is written to
+the user's repository: blobs and trees in its object store, and refs below `refs/orchestrator/`.
 
 Cost, in git processes: a snapshot of an unchanged tree 1, of a changed one 3 (4 where a
 path went away); `changes` 1, or 0 for equal trees; `commit` 0; `export` 1, or 0 for the
@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -94,8 +94,8 @@ class GitTree:
             size_limit_bytes: an untracked file over this is left out of every tree.
 
         Raises:
-            WorkspaceError: no repository, a bare or redirected one, a sparse checkout, `/`, the home
-                directory, a scratch directory inside `root`, or a git that is too old.
+            WorkspaceError: no repository, a bare or redirected one, a sparse checkout, `/`, the
+                home directory, a scratch directory inside `root`, or a git that is too old.
         """
         real, real_scratch = Path(os.path.realpath(root)), Path(os.path.realpath(scratch))
         refuse_wide_root(real, allow_home=allow_home)
@@ -345,7 +345,7 @@ class GitTree:
         *,
         current: Snapshot,
         files: Sequence[str] | None,
-        keep: Iterable[str],
+        keep: Callable[[str], bool],
         quarantine: Path,
     ) -> RestoreResult:
         """Make the work tree equal to `target`; run again after a kill, it finishes.
@@ -354,7 +354,7 @@ class GitTree:
             target: a tree of this repository.
             current: the snapshot of now.
             files: paths or directories to restore; None for everything.
-            keep: paths that may not be deleted, whatever the trees say.
+            keep: tells of a path whether it may not be deleted, whatever the trees say.
             quarantine: where things that stand in the way are moved.
 
         Raises:
@@ -362,11 +362,11 @@ class GitTree:
         """
         since_sec = int(time.time()) - 1
         rollback = GitRollback(self.git, self.root, self._private, quarantine)
-        result, tree = rollback.run(current.tree, target, files, frozenset(keep))
+        result, tree = rollback.run(current.tree, target, files, keep)
         self.set_tree(tree)
         self._watch_the_young(since_sec)
         after = self.snapshot()
-        if after.tree != tree:
+        if not rollback.is_same_but_for(after.tree, tree, keep):
             raise WorkspaceError(
                 f"the work tree is {after.tree} after the rollback, expected {tree}",
                 where=str(self.root),
