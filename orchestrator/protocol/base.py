@@ -36,7 +36,9 @@ class Wire(BaseModel):
     so that it costs nothing).
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", strict=True, defer_build=True, serialize_by_alias=True
+    )
 
     __pydantic_extra__: dict[Annotated[str, Field(pattern=r"^x_")], JsonValue]
 

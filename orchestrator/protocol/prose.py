@@ -18,6 +18,8 @@ from typing import Final
 # What turns the reading order round (U+202A..E, U+2066..9), controls, and lone surrogates, which
 # no UTF-8 file can hold.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What needs no look: most titles. Single spaces, and no sign that means anything in Markdown.
+_HARMLESS: Final = re.compile(r"[A-Za-z](?: ?[A-Za-z0-9,.;:'\"()/%@?-])*")
 _ALWAYS: Final = re.compile(r"[\\`*\[\]<>|~&]")
 _UNDERSCORE: Final = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _HASH: Final = re.compile(r"(?:(?<=\s)|^)#")
@@ -61,7 +63,10 @@ def plain(text: str, limit: int | None = None) -> str:
 
 def inline(text: str, limit: int | None = None) -> str:
     """Return `text` as one line of Markdown that is text and nothing else, wherever it stands."""
-    flat = _ALWAYS.sub(r"\\\g<0>", plain(text, limit))
+    flat = plain(text, limit)
+    if _HARMLESS.fullmatch(flat):
+        return flat
+    flat = _ALWAYS.sub(r"\\\g<0>", flat)
     flat = _UNDERSCORE.sub(r"\\_", flat)
     flat = _HASH.sub(r"\\#", flat)
     flat = _LEADING_SIGN.sub(r"\\\g<0>", flat)
