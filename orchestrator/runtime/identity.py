@@ -108,7 +108,7 @@ def kill_orphans(
                 out_of_reach.add(key)
         until = gives_up if now >= grace_ends else grace_ends
         procfs.wait_for_one_end((s.pid for s in targets), min(until - now, 0.05))
-        _reap(targets)
+    _reap(asked)
     return sorted(signalled)
 
 
@@ -166,14 +166,15 @@ def _self_and_ancestors(table: dict[int, Stat]) -> set[int]:
     return spared
 
 
-def _reap(targets: list[Stat]) -> None:
+def _reap(ended: set[tuple[int, int]]) -> None:
     """Clear away orphans that were handed to us, as a subreaper, when their controller died."""
     from orchestrator.runtime.reaper import popen_pids  # noqa: PLC0415  only in recovery
 
-    ours = [s.pid for s in targets if s.parent == os.getpid()]
+    stats = [s for pid, start in ended if (s := procfs.read_stat(pid)) and s.start_ticks == start]
+    ours = [s.pid for s in stats if s.parent == os.getpid() and s.is_dead]
     if not ours:
         return
-    spared, _ = popen_pids()
+    spared, _ = popen_pids()  # whose ending somebody else will ask for
     for pid in ours:
         if pid not in spared:
             with contextlib.suppress(ChildProcessError):

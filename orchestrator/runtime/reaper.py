@@ -10,11 +10,12 @@ ours is. The evidence, strongest first:
 2. it is a leader, has the session of one, or was seen below one before: that run's;
 3. it carries the marker of a run: that run's, if no other live run has the same marker;
 4. nothing speaks for it (it cleared its environment in a new session before we saw it): it
-   belongs to the live run when there is only one, unless it is older than that stretch of runs or
-   a `Popen` object of this program stands for it. With several live runs it waits for the last.
+   belongs to the live run when there is only one, unless it is older than that stretch of runs,
+   or leads its session and a `Popen` object of this program stands for it. With several live runs
+   it waits for the last.
 
-So whatever starts a new session in this program by other means than `subprocess.Popen` or this
-room, and hides its environment, would be taken for a stray of the run.
+So a child with a session of its own that this program made by other means than `subprocess.Popen`
+or this room, or a daemon that such a child left behind during a run, would be taken for a stray.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from orchestrator.runtime.procfs import Stat
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _MAKING_SEC: Final = 0.25  # what a `Popen` may take from the fork to knowing its child's number
+_HOLD_LOOKS: Final = 100
+_PUT_OFF_LOOKS: Final = 50
 _SWEEP_SEC: Final = 10.0  # what a killed process may take to go; longer, and it is a survivor
 
 _TICKS_PER_SEC: Final = os.sysconf("SC_CLK_TCK")
@@ -117,6 +120,7 @@ class ProcessTree:
         self._seen_before: set[tuple[int, int]] = set()
         self._spared: set[tuple[int, int]] = set()
         self._is_undecided = False
+        self._put_off = 0
         with _lock:
             if not _live:
                 _state["stretch_start_ticks"] = _ticks_now()
@@ -127,26 +131,64 @@ class ProcessTree:
         with _lock:
             _live.pop(self, None)
 
-    def members(self) -> list[Stat]:
-        """Every process of this run, dead and unreaped ones included, parents before children."""
-        own = os.getpid()
-        found: list[Stat] = []
-        doubtful: list[Stat] = []
-        children = [s for s in map(procfs.read_stat, procfs.children_of(own)) if s]
-        others = [tree for tree in list(_live) if tree is not self]  # after listing: see _claim
+    def members(self, *, hold: bool = False) -> list[Stat]:
+        """Every process of this run, dead and unreaped ones included, parents before children.
+
+        `hold` stops those that nothing speaks for while it is found out whose they are: finding
+        out takes long enough for a process that forks and exits at once to be gone each time.
+        """
+        found, doubtful = self._look()
+        held: dict[tuple[int, int], None] = {}
+        if hold and doubtful:
+            # Those that are surely ours go first: a fast forker is not caught by thinking.
+            self._put_off += 1
+            if self._put_off % _PUT_OFF_LOOKS and not all(s.is_dead for s in found):
+                doubtful = []
+            elif held := self._hold(doubtful):
+                found, doubtful = self._look()
+        found.extend(self._without_popens(doubtful))
+        seen = {s.pid for s in found}
+        for stat in found:  # grows while we walk: the whole tree, breadth first
+            below = () if stat.is_dead else procfs.children_of(stat.pid)
+            more = [s for s in map(procfs.read_stat, below) if s and s.pid not in seen]
+            seen.update(s.pid for s in more)
+            found.extend(more)
+        self._seen, self._seen_before = {(s.pid, s.start_ticks) for s in found}, self._seen
+        for key in held.keys() - self._seen:
+            procfs.send_signal(*key, signal.SIGCONT)
+        return found
+
+    def _look(self) -> tuple[list[Stat], list[Stat]]:
+        """Our children that belong to this run, and session leaders that only may do so."""
         own_session = os.getsid(0)
+        children = [s for s in map(procfs.read_stat, procfs.children_of(os.getpid())) if s]
+        # A run registers before it spawns. So no child of a run that is missing here, where the
+        # children are listed already, can be among them.
+        others = [tree for tree in list(_live) if tree is not self]
+        ours: list[Stat] = []
+        doubtful: list[Stat] = []
         for stat in children:
             verdict = False if stat.session == own_session else self._is_ours(stat, others)
+            if verdict is None and not others and self._is_recent(stat):
+                # What somebody else spawned is in our session or leads its own: this is neither.
+                verdict = True if stat.session != stat.pid else None
+                if verdict is None and (stat.pid, stat.start_ticks) not in self._spared:
+                    doubtful.append(stat)
             if verdict:
-                found.append(stat)
-            elif verdict is None:
-                doubtful.append(stat)
-        found.extend(self._claim(doubtful, others))
-        for stat in found:  # grows while we walk: the whole tree, breadth first
-            if not stat.is_dead:
-                found.extend(s for s in map(procfs.read_stat, procfs.children_of(stat.pid)) if s)
-        self._seen, self._seen_before = {(s.pid, s.start_ticks) for s in found}, self._seen
-        return found
+                ours.append(stat)
+        return ours, doubtful
+
+    def _hold(self, doubtful: list[Stat]) -> dict[tuple[int, int], None]:
+        """Stop the doubtful ones until no new one turns up; which ones were stopped."""
+        held: dict[tuple[int, int], None] = {}
+        for _ in range(_HOLD_LOOKS):
+            running = [s for s in doubtful if s.state not in "TtZX"]
+            new = [key for s in running if (key := (s.pid, s.start_ticks)) not in held]
+            if not new:
+                break
+            held.update((k, None) for k in new if procfs.send_signal(*k, signal.SIGSTOP))
+            doubtful = self._look()[1]
+        return held
 
     def send(self, members: list[Stat], *signals: int) -> None:
         """Signal the living among `members`."""
@@ -190,7 +232,7 @@ class ProcessTree:
         clean_looks = 0
         asked: set[tuple[int, int]] = set()
         while not has_no_children():
-            members = self.members()
+            members = self.members(hold=time.monotonic() >= grace_ends)
             self.reap(members)
             living = [s for s in members if not s.is_dead]
             clean_looks = 0 if members or self._is_undecided else clean_looks + 1
@@ -235,24 +277,17 @@ class ProcessTree:
             return True
         return stat.session == leader.pid and stat.start_ticks >= leader.start_ticks
 
-    def _claim(self, doubtful: list[Stat], others: list[ProcessTree]) -> list[Stat]:
-        """Take the doubtful ones if this is the only live run.
+    def _is_recent(self, stat: Stat) -> bool:
+        return stat.start_ticks >= _state["stretch_start_ticks"]
 
-        A run registers before it spawns: no child of a run that is missing from `others`, read
-        after the children were listed, can be among them.
-        """
+    def _without_popens(self, leaders: list[Stat]) -> list[Stat]:
+        """Leave out the session leaders that a `Popen` object of this program stands for."""
         self._is_undecided = False
-        start = _state["stretch_start_ticks"]
-        recent = [
-            s
-            for s in doubtful
-            if s.start_ticks >= start and (s.pid, s.start_ticks) not in self._spared
-        ]
-        if others or not recent:
+        if not leaders:
             return []
         spared, is_making = popen_pids()
-        self._spared.update((s.pid, s.start_ticks) for s in recent if s.pid in spared)
-        strays = [s for s in recent if s.pid not in spared]
+        self._spared.update((s.pid, s.start_ticks) for s in leaders if s.pid in spared)
+        strays = [s for s in leaders if s.pid not in spared]
         if is_making:
             known_by = _ticks_now() - int(_MAKING_SEC * _TICKS_PER_SEC)
             self._is_undecided = any(s.start_ticks > known_by for s in strays)

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,6 @@ def deaf():
 def forever():
     while True:
         signal.pause()
-def cleared():
-    # a new program with an empty environment and the same command line
-    if os.environ.get("ORCHESTRATOR_ATTEMPT") or os.environ.get("PATH"):
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", SOURCE, *sys.argv[1:]], {})
 """
 
 
@@ -46,10 +42,10 @@ class Stage:
     def argv(self, code: str) -> list[str]:
         return [sys.executable, "-I", "-S", "-c", PRELUDE + code, self.token]
 
-    def play(self, code: str, name: str = "one", **options: Any) -> Outcome:
+    def play(self, code: str, name: str = "one", **options: Any) -> Outcome:  # noqa: ANN401
         return self.run(self.argv(code), name, **options)
 
-    def run(self, argv: list[str], name: str = "one", **options: Any) -> Outcome:
+    def run(self, argv: list[str], name: str = "one", **options: Any) -> Outcome:  # noqa: ANN401
         options.setdefault("limits", Limits(max_runtime_sec=20))
         options.setdefault("env", {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
         options.setdefault("marker", self.token)
@@ -96,6 +92,3 @@ def no_children() -> Iterator[None]:
     yield
     with pytest.raises(ChildProcessError):
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-
-
-Play = Callable[..., Outcome]

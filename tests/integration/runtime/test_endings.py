@@ -42,7 +42,8 @@ def test_both_streams_are_kept_with_size_and_digest(stage: Stage) -> None:
 def test_what_it_writes_is_told_as_it_comes(stage: Stage) -> None:
     seen: list[tuple[str, bytes]] = []
     stage.play(
-        "os.write(1, b'a'); os.write(2, b'b')", on_output=lambda name, data: seen.append((name, data))
+        "os.write(1, b'a'); os.write(2, b'b')",
+        on_output=lambda name, data: seen.append((name, data)),
     )
     assert sorted(seen) == [("stderr", b"b"), ("stdout", b"a")]
 
@@ -193,9 +194,9 @@ def test_one_file_for_both_streams_is_the_callers_mistake(stage: Stage) -> None:
 
 def test_no_descriptor_is_left_open(stage: Stage) -> None:
     stage.run(["true"])
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         stage.run(["true"], stdin=b"x")
         with pytest.raises(WorkerError):
             stage.run(["no-such-program"], stdin=b"x")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -32,8 +32,7 @@ def test_a_child_that_cleans_up_in_its_grace_keeps_its_exit_code_and_last_words(
     stage: Stage,
 ) -> None:
     outcome = stage.play(
-        "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'bye'), sys.exit(5)))\n"
-        "forever()",
+        "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'bye'), sys.exit(5)))\nforever()",
         limits=Limits(max_runtime_sec=0.3),
     )
     assert (outcome.ending, outcome.exit_code) == (Ending.RUNTIME_EXCEEDED, 5)
@@ -42,9 +41,7 @@ def test_a_child_that_cleans_up_in_its_grace_keeps_its_exit_code_and_last_words(
 
 @pytest.mark.slow
 def test_a_stopped_child_is_ended(stage: Stage) -> None:
-    outcome = stage.play(
-        "os.kill(os.getpid(), signal.SIGSTOP)", limits=Limits(max_runtime_sec=0.3)
-    )
+    outcome = stage.play("os.kill(os.getpid(), signal.SIGSTOP)", limits=Limits(max_runtime_sec=0.3))
     assert outcome.ending is Ending.RUNTIME_EXCEEDED
 
 
@@ -150,7 +147,8 @@ def test_a_flood_that_ends_by_itself_still_exceeds(stage: Stage) -> None:
 
 def test_a_cut_file_keeps_its_head_and_its_tail_and_says_what_is_gone(stage: Stage) -> None:
     outcome = stage.play(
-        "deaf(); os.write(1, b'HEAD' + b'-' * 300_000 + b'TAIL')", limits=Limits(max_output_mb=1000 / MIB)
+        "deaf(); os.write(1, b'HEAD' + b'-' * 300_000 + b'TAIL')",
+        limits=Limits(max_output_mb=1000 / MIB),
     )
     text = stage.text()
     assert text.startswith("HEAD-")

@@ -73,9 +73,7 @@ def test_a_limit_ends_the_whole_tree(stage: Stage, escape: str) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_children")
 def test_a_grandchild_that_holds_the_pipe_does_not_hang_the_run(stage: Stage) -> None:
-    outcome = stage.play(
-        "if os.fork() == 0: deaf(); forever()\nos.write(1, b'done'); os._exit(0)"
-    )
+    outcome = stage.play("if os.fork() == 0: deaf(); forever()\nos.write(1, b'done'); os._exit(0)")
     assert (outcome.ending, outcome.stragglers_killed) == (Ending.EXITED, 1)
     assert stage.text() == "done"
 
@@ -95,7 +93,9 @@ def test_a_grandchild_that_writes_for_ever_does_not_hang_the_run(stage: Stage) -
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_children")
 def test_a_leader_that_closes_its_output_and_lives_on_is_waited_for(stage: Stage) -> None:
-    outcome = stage.play("os.write(1, b'a'); os.close(1); os.close(2); time.sleep(0.3); os._exit(9)")
+    outcome = stage.play(
+        "os.write(1, b'a'); os.close(1); os.close(2); time.sleep(0.3); os._exit(9)"
+    )
     assert (outcome.ending, outcome.exit_code) == (Ending.EXITED, 9)
     assert outcome.wall_ms >= 300
 
@@ -150,8 +150,7 @@ def test_a_child_that_somebody_else_started_is_neither_killed_nor_reaped(
 
     try:
         outcome = stage.play(
-            "os.write(1, b'x'); time.sleep(0.3)\n"
-            "if os.fork() == 0: os.setsid(); deaf(); forever()",
+            "os.write(1, b'x'); time.sleep(0.3)\nif os.fork() == 0: os.setsid(); deaf(); forever()",
             on_output=start_more,
         )
         assert outcome.stragglers_killed == 1
@@ -174,7 +173,7 @@ def test_runs_side_by_side_leave_each_others_children_alone(stage: Stage, tmp_pa
         "    if os.fork(): os._exit(0)\n"
         "    os.execve(sys.executable, [sys.executable, '-I', '-S', '-c',\n"
         "        'import os\\nwhile not os.path.exists(\"go\"): pass\\n'\n"
-        "        'open(\"alive\", \"w\").close()', sys.argv[1]], {})\n"
+        '        \'open("alive", "w").close()\', sys.argv[1]], {})\n'
         "os.write(1, b'ready')\n"
         "while not os.path.exists('alive'): time.sleep(0.01)\n"
     )
@@ -189,7 +188,9 @@ def test_runs_side_by_side_leave_each_others_children_alone(stage: Stage, tmp_pa
     thread = threading.Thread(target=second)
     thread.start()
     assert ready.wait(20)
-    outcomes["first"] = stage.play(ESCAPES["a double fork into a new session"].replace("SAY();", ""))
+    outcomes["first"] = stage.play(
+        ESCAPES["a double fork into a new session"].replace("SAY();", "")
+    )
     (tmp_path / "go").touch()
     thread.join()
     assert outcomes["first"].ending is Ending.EXITED
