@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -118,7 +119,8 @@ def with_findings(report: dict[str, Any], findings: Sequence[Finding]) -> dict[s
     }
 
 
-def required_headings(template: str) -> list[Required]:
+@lru_cache(maxsize=8)
+def required_headings(template: str) -> tuple[Required, ...]:
     """Return the headings of the template's source, in order."""
     optional = optional_lines(template)
     found = []
@@ -126,7 +128,7 @@ def required_headings(template: str) -> list[Required]:
         pieces = [re.escape(_folded(piece)) for piece in _HOLE.split(part.heading.text)]
         pattern = re.compile(r"\s*.+?\s*".join(pieces))
         found.append(Required(part.heading, pattern, part.heading.line in optional))
-    return found
+    return tuple(found)
 
 
 def _place(wanted: Required, parts: Sequence[Part]) -> int | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ from orchestrator.errors import ContractError
 from orchestrator.protocol.prose import code, inline
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 MAX_TEMPLATE_SIGNS: Final = 256 * 1024
 TEMPLATE_NAME: Final = "master_contract.md.j2"
@@ -57,7 +57,7 @@ def render(source: str, values: Mapping[str, object], *, name: str = TEMPLATE_NA
         what = f"the template has {len(source)} signs; at most {MAX_TEMPLATE_SIGNS} are read"
         raise _refused(what, name, 1, "shorten the template")
     try:
-        return _environment().from_string(source).render(values)
+        return _compiled(source).render(values)
     except TemplateSyntaxError as error:
         what = f"the template is not Jinja2: {error.message}"
         raise _refused(what, name, error.lineno, "correct this line") from error
@@ -106,6 +106,11 @@ def _block_words(source: str) -> Iterator[tuple[int, str]]:
         elif opened and kind == "name":
             yield line, value
             opened = False
+
+
+@lru_cache(maxsize=8)
+def _compiled(source: str) -> Template:
+    return _environment().from_string(source)
 
 
 @cache
