@@ -95,15 +95,22 @@ def decode_fast_at(text: str, at: int, limits: Limits = USUAL) -> tuple[Any, int
 
 def _within(value: Any, text: str, start: int, end: int, limits: Limits) -> None:  # noqa: ANN401
     """Raise `LookCloser` where the value may exceed a limit or hold an odd character."""
-    opened = text.count("[", start, end) + text.count("{", start, end)
     if end - start > limits.string:
         raise LookCloser
     if text.find("\\u", start, end) != -1 and _ODD_ESCAPE.search(text, start, end):
         raise LookCloser
-    if opened + text.count(",", start, end) >= limits.nodes:
+    # n characters hold fewer than n values, so a small text need not be counted.
+    if (
+        end - start > limits.nodes
+        and _openers(text, start, end) + text.count(",", start, end) >= limits.nodes
+    ):
         raise LookCloser
-    if opened > limits.depth and not _shallow(value, limits.depth):
+    if _openers(text, start, end) > limits.depth and not _shallow(value, limits.depth):
         raise LookCloser
+
+
+def _openers(text: str, start: int, end: int) -> int:
+    return text.count("[", start, end) + text.count("{", start, end)
 
 
 def _shallow(value: Any, depth: int) -> bool:  # noqa: ANN401
