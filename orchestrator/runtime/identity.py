@@ -7,7 +7,6 @@ holds, descent from it or its session, or the marker of the attempt in the envir
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -108,7 +107,10 @@ def kill_orphans(
                 out_of_reach.add(key)
         until = gives_up if now >= grace_ends else grace_ends
         procfs.wait_for_one_end((s.pid for s in targets), min(until - now, 0.05))
-    _reap(asked)
+    if signalled:
+        from orchestrator.runtime.reaper import reap_strays  # noqa: PLC0415  only in recovery
+
+        reap_strays()
     return sorted(signalled)
 
 
@@ -164,18 +166,3 @@ def _self_and_ancestors(table: dict[int, Stat]) -> set[int]:
         spared.add(pid)
         pid = table[pid].parent if pid in table else 0
     return spared
-
-
-def _reap(ended: set[tuple[int, int]]) -> None:
-    """Clear away orphans that were handed to us, as a subreaper, when their controller died."""
-    from orchestrator.runtime.reaper import popen_pids  # noqa: PLC0415  only in recovery
-
-    stats = [s for pid, start in ended if (s := procfs.read_stat(pid)) and s.start_ticks == start]
-    ours = [s.pid for s in stats if s.parent == os.getpid() and s.is_dead]
-    if not ours:
-        return
-    spared, _ = popen_pids()  # whose ending somebody else will ask for
-    for pid in ours:
-        if pid not in spared:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)

@@ -103,6 +103,22 @@ def popen_pids() -> tuple[frozenset[int], bool]:
     return frozenset(p for p in pids if p is not None), None in pids
 
 
+def reap_strays() -> None:
+    """Clear away dead orphans that were handed to us when the controller above them died.
+
+    What is in our session, or has a `Popen` object, is left to whoever asks for its ending.
+    """
+    own_session = os.getsid(0)
+    children = [s for s in map(procfs.read_stat, procfs.children_of(os.getpid())) if s]
+    dead = [s.pid for s in children if s.is_dead and s.session != own_session]
+    if dead:
+        spared, _ = popen_pids()
+        for pid in dead:
+            if pid not in spared:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+
 class ProcessTree:
     """The processes of one run. Registered before the spawn, until nothing of it is left.
 
