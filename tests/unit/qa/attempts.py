@@ -115,20 +115,20 @@ def run(**changes: Any) -> CommandRun:
         "wall_ms": 40,
         "stdout": evidence("cmd_0.stdout.txt"),
         "stderr": evidence("cmd_0.stderr.txt", 0),
-        "tests": tests(3),
+        "tests": ran(3),
     }
     return CommandRun.model_validate(data | changes)
 
 
 def base_run(**changes: Any) -> CommandRun:
-    return run(**({"tree": "tree-0", "exit_code": 1, "tests": tests(3, failed=1)} | changes))
+    return run(**({"tree": "tree-0", "exit_code": 1, "tests": ran(3, failed=1)} | changes))
 
 
 def evidence(name: str, size: int = 20) -> Evidence:
     return Evidence(path=f"{PREFIX}/outputs/{name}", sha256="0" * 64, size_bytes=size)
 
 
-def tests(executed: int, failed: int = 0, skipped: int = 0) -> TestCount:
+def ran(executed: int, failed: int = 0, skipped: int = 0) -> TestCount:
     return TestCount(
         runner="pytest",
         executed=executed,

@@ -26,7 +26,7 @@ from tests.unit.qa.attempts import (
     seed_facts,
     seed_pack,
     seed_result,
-    tests,
+    ran,
     worker,
 )
 
@@ -189,19 +189,19 @@ CASES: list[tuple[str, Severity, Callable[[], Verdict]]] = [
     ("dependency.added", R, lambda: touching(dependencies_added=["leftpad"])),
     # checks
     ("check.no_force", R, lambda: checked(always_succeeds="echo always exits with 0")),
-    ("check.ran_no_test", R, lambda: checked(tests=tests(0))),
+    ("check.ran_no_test", R, lambda: checked(tests=ran(0))),
     ("check.failed", R, lambda: checked(exit_code=1)),
-    ("check.failed_inside", R, lambda: checked(tests=tests(3, failed=1))),
+    ("check.failed_inside", R, lambda: checked(tests=ran(3, failed=1))),
     ("check.hangs", R, lambda: checked(ending="runtime_exceeded", exit_code=None, wall_ms=9000)),
-    ("check.fewer_tests", R, lambda: checked(tests=tests(2))),
-    ("check.more_skipped", W, lambda: checked(tests=tests(3, skipped=1))),
+    ("check.fewer_tests", R, lambda: checked(tests=ran(2))),
+    ("check.more_skipped", W, lambda: checked(tests=ran(3, skipped=1))),
     (
         "check.more_skipped",
         R,
         lambda: review(
             pack(allowed_paths=["src/**", "tests/**"]),
             result(files_changed=["tests/test_a.py"]),
-            facts(changes=[changed("tests/test_a.py")], commands=[run(tests=tests(3, skipped=1))]),
+            facts(changes=[changed("tests/test_a.py")], commands=[run(tests=ran(3, skipped=1))]),
         ),
     ),
     ("check.passes_on_base", W, lambda: checked(base=base_run(exit_code=0))),
