@@ -94,6 +94,11 @@ class StoredLedger:
             raise StoreError("ledger_head is empty", where="store", mend="restore the store")
         return row[0], row[1], Frontier.from_bytes(bytes.fromhex(row[2])).root()
 
+    def size(self) -> int:
+        """Return how many entries there are."""
+        row = self._db.one("SELECT size FROM ledger_head WHERE id = 1")
+        return int(row[0]) if row else 0
+
     def lines(self, start: int = 0) -> Iterator[bytes]:
         """Iterate over the entries' bytes, newline included, from entry `start` on."""
         for (line,) in self._db.all(

@@ -70,7 +70,7 @@ class SqlStore:
 
     def counters(self) -> dict[str, int]:
         """Return counts by state (`state.pending`) and totals (`event.accept`)."""
-        return dict(self.database.all("SELECT name, value FROM counter"))  # type: ignore[arg-type]
+        return dict(self.database.all("SELECT name, value FROM counter"))
 
     def next_wake_ms(self) -> int | None:
         """When the next parked task leaves its backoff, or None."""
@@ -92,7 +92,7 @@ class SqlStore:
 
         The pick and the claim are one transaction, so no two controllers get the same task.
         """
-        with self._transaction():
+        with self.transaction():
             self._unpark(moment)
             row = self._first(key)
             if row is None:
@@ -140,16 +140,20 @@ class SqlStore:
             TransitionError: the table does not allow the event now; nothing changed.
             LeaseHeld: the task is in flight and `move.token` is not its current token.
         """
-        with self._transaction():
-            task = self.task(move.task_key)
-            if task.state in IN_FLIGHT and move.token != task.lease_token:
-                raise LeaseHeld(
-                    f"token {move.token} is not the current one ({task.lease_token}):"
-                    " another controller took the task",
-                    where=f"task {task.key}",
-                    mend="let the other controller finish; nothing was written",
-                )
-            return self._apply(task, move, new_token=task.lease_token)
+        with self.transaction():
+            return self.move_in_transaction(move)
+
+    def move_in_transaction(self, move: Move) -> Moved:
+        """Do what `move` does inside a transaction of the caller."""
+        task = self.task(move.task_key)
+        if task.state in IN_FLIGHT and move.token != task.lease_token:
+            raise LeaseHeld(
+                f"token {move.token} is not the current one ({task.lease_token}):"
+                " another controller took the task",
+                where=f"task {task.key}",
+                mend="let the other controller finish; nothing was written",
+            )
+        return self._apply(task, move, new_token=task.lease_token)
 
     def note(
         self,
@@ -161,7 +165,7 @@ class SqlStore:
         task_id: str = "",
     ) -> str:
         """Record something that moves no task. Returns the entry's hash."""
-        with self._transaction():
+        with self.transaction():
             return self.ledger.append(
                 task_id=task_id, kind=kind, at=moment.at, run_id=run_id, body=body
             ).hash
@@ -250,13 +254,17 @@ class SqlStore:
         )
 
     def _count(self, source: State, target: State, event: Event) -> None:
-        add = (
+        self.count(f"state.{source}", -1)
+        self.count(f"state.{target}", 1)
+        self.count(f"event.{event}", 1)
+
+    def count(self, name: str, change: int) -> None:
+        """Change a counter; the caller holds the transaction."""
+        self.database.run(
             "INSERT INTO counter (name, value) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value"
+            " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value",
+            (name, change),
         )
-        self.database.run(add, (f"state.{source}", -1))
-        self.database.run(add, (f"state.{target}", 1))
-        self.database.run(add, (f"event.{event}", 1))
 
     # outbox
 
@@ -279,8 +287,10 @@ class SqlStore:
         ]
 
     def effect_done(self, effect: PendingEffect) -> None:
-        """Forget an effect: it is done, and doing it was recorded by what it left behind."""
-        self.database.run("DELETE FROM outbox WHERE effect_key = ?", (effect.key,))
+        """Forget an effect: it is done, and what it left behind shows it."""
+        with self.transaction():
+            self.database.run("DELETE FROM outbox WHERE effect_key = ?", (effect.key,))
+            self.count(f"effect.{effect.kind}", 1)
 
     def effect_failed(self, effect: PendingEffect, error: str) -> None:
         """Keep an effect for the next try, with the reason."""
@@ -335,6 +345,12 @@ class SqlStore:
         row = self.database.one("SELECT value FROM setting WHERE name = ?", (name,))
         return None if row is None else str(row[0])
 
+    def entries(
+        self, *, run_id: str | None = None, task_id: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Iterate over ledger entries, of one run, one task, or all."""
+        return self.ledger.entries(run_id=run_id, task_id=task_id)
+
     def set_setting(self, name: str, value: str) -> None:
         """Remember a value."""
         self.database.run(
@@ -348,7 +364,8 @@ class SqlStore:
         self.database.close()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """One decision: durable when the block ends, undone when it raises."""
         try:
             with self.database.transaction():
                 yield

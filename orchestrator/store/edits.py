@@ -1,0 +1,178 @@
+"""Applies a person's edit of the queue to the store: one transaction, all or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.kernel.journey import Journey
+from orchestrator.kernel.life import Event, State
+from orchestrator.kernel.records import Moment, Move
+from orchestrator.protocol.task import Task
+from orchestrator.store.store import SqlStore
+from orchestrator.triage.edits import Edits, Known, spec_of
+from orchestrator.triage.policy import sort_key
+
+_LISTED = 1000  # names in a ledger entry; the counts are always there
+
+
+class KnownTasks(Mapping[str, Known]):
+    """The store's tasks as `triage.edits` wants them; a row is read when it is asked for."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._db = store.database
+
+    def __getitem__(self, key: str) -> Known:
+        row = self._db.one("SELECT spec, state, updated_at FROM task WHERE task_key = ?", (key,))
+        if row is None:
+            raise KeyError(key)
+        return Known.of(Task.model_validate_json(row[0]), row[1], row[2])
+
+    def __iter__(self) -> Iterator[str]:
+        for (key,) in self._db.all("SELECT task_key FROM task ORDER BY seq"):
+            yield key
+
+    def __len__(self) -> int:
+        row = self._db.one("SELECT COUNT(*) FROM task")
+        return int(row[0]) if row else 0
+
+
+def apply_edits(
+    store: SqlStore, edits: Edits, moment: Moment, *, run_id: str | None, note: Mapping[str, Any]
+) -> None:
+    """Carry out an edit that nothing refuses; `note` goes into its ledger entry."""
+    with store.transaction():
+        _add(store, edits.added, moment)
+        for change in edits.changed:
+            _change(store, change.task, moment)
+        for key in edits.removed:
+            _remove(store, key)
+        changes = {change.task.task_key: [one.name for one in change.fields]
+                   for change in edits.changed[:_LISTED]}  # fmt: skip
+        store.ledger.append(
+            task_id="",
+            kind="queue_edit",
+            at=moment.at,
+            run_id=run_id,
+            body={
+                **note,
+                "added": [task.task_key for task in edits.added[:_LISTED]],
+                "added_count": len(edits.added),
+                "changed": changes,
+                "changed_count": len(edits.changed),
+                "removed": edits.removed[:_LISTED],
+                "removed_count": len(edits.removed),
+                "cancelled": edits.cancelled[:_LISTED],
+                "requeued": edits.requeued[:_LISTED],
+            },
+        )
+        for key in edits.cancelled:
+            _person_moves(store, key, Event.CANCEL, moment, run_id)
+        for key in edits.requeued:
+            _revive(store, key, moment, run_id)
+
+
+def _revive(store: SqlStore, key: str, moment: Moment, run_id: str | None) -> None:
+    blocked = store.task(key).state is State.BLOCKED
+    event = Event.UNBLOCK if blocked else Event.REVIVE
+    _person_moves(store, key, event, moment, run_id)
+
+
+def _person_moves(
+    store: SqlStore, key: str, event: Event, moment: Moment, run_id: str | None
+) -> None:
+    fresh = Journey() if event in {Event.REVIVE, Event.UNBLOCK} else None
+    store.move_in_transaction(
+        Move(
+            task_key=key,
+            event=event,
+            moment=moment,
+            run_id=run_id,
+            token=None,
+            reason="by a person, in the queue file",
+            journey=fresh,
+        )
+    )
+
+
+def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> None:
+    db = store.database
+    row = db.one("SELECT COALESCE(MAX(seq), 0) FROM task")
+    first = (row[0] if row else 0) + 1
+    journey = json.dumps(asdict(Journey()), sort_keys=True)
+    unmet = _unmet_counts(store, tasks)
+    db.many(
+        "INSERT INTO task (task_key, seq, state, sort_key, enqueued_ms, hold, unmet, parked,"
+        " not_before_ms, spec, journey, reason, revision, attempt, lease_token, lease_until_ms,"
+        " updated_at) VALUES (?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, '', 0, -1, 0, 0, ?)",
+        (
+            (
+                task.task_key,
+                first + number,
+                sort_key(task.priority, moment.ms),
+                moment.ms,
+                int(task.hold),
+                unmet.get(task.task_key, 0),
+                _spec_json(task),
+                journey,
+                moment.at,
+            )
+            for number, task in enumerate(tasks)
+        ),
+    )
+    db.many(
+        "INSERT INTO dependency (task_key, needs) VALUES (?, ?)",
+        ((task.task_key, needs) for task in tasks for needs in dict.fromkeys(task.depends_on)),
+    )
+    store.count("state.pending", len(tasks))
+
+
+def _unmet_counts(store: SqlStore, tasks: list[Task]) -> dict[str, int]:
+    return {task.task_key: _unmet(store, task.depends_on) for task in tasks if task.depends_on}
+
+
+def _unmet(store: SqlStore, needs: tuple[str, ...]) -> int:
+    count = 0
+    for name in dict.fromkeys(needs):
+        row = store.database.one("SELECT state FROM task WHERE task_key = ?", (name,))
+        count += row is None or row[0] != State.COMPLETED
+    return count
+
+
+def _change(store: SqlStore, task: Task, moment: Moment) -> None:
+    db = store.database
+    db.run("DELETE FROM dependency WHERE task_key = ?", (task.task_key,))
+    db.many(
+        "INSERT INTO dependency (task_key, needs) VALUES (?, ?)",
+        ((task.task_key, needs) for needs in dict.fromkeys(task.depends_on)),
+    )
+    db.run(
+        "UPDATE task SET spec = ?, hold = ?, unmet = ?, sort_key = enqueued_ms + ?,"
+        " updated_at = ? WHERE task_key = ?",
+        (
+            _spec_json(task),
+            int(task.hold),
+            _unmet(store, task.depends_on),
+            sort_key(task.priority, 0),
+            moment.at,
+            task.task_key,
+        ),
+    )
+
+
+def _remove(store: SqlStore, key: str) -> None:
+    row = store.database.one("SELECT state FROM task WHERE task_key = ?", (key,))
+    if row is None:
+        return
+    store.database.run("DELETE FROM task WHERE task_key = ?", (key,))
+    store.database.run("DELETE FROM dependency WHERE task_key = ?", (key,))
+    store.count(f"state.{row[0]}", -1)
+
+
+def _spec_json(task: Task) -> str:
+    spec = {name: value for name, value in spec_of(task).items() if value not in (None, [], "")}
+    return json.dumps(
+        {"task_key": task.task_key, **spec}, ensure_ascii=False, separators=(",", ":")
+    )
