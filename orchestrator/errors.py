@@ -46,9 +46,7 @@ class ContractError(OrchestratorError):
     exit_code = 2
     http_status = 422
 
-    def __init__(
-        self, what: str, *, where: str, mend: str, problems: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, what: str, *, where: str, mend: str, problems: Sequence[str] = ()) -> None:
         super().__init__(what, where=where, mend=mend)
         self.problems = tuple(problems)
 

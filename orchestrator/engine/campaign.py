@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.engine.cycle import Cycle
-from orchestrator.engine.ports import Parts, QueueEdit
+from orchestrator.engine.ports import Parts
 from orchestrator.engine.reports import CycleReport
 from orchestrator.errors import WorkerError
 from orchestrator.kernel.campaign import (
@@ -15,6 +15,7 @@ from orchestrator.kernel.campaign import (
     after_cycle,
     why_stop,
 )
+from orchestrator.kernel.work import QueueEdit
 
 _LONGEST_WAIT_MS = 500  # so that an edit of the queue or a stop is noticed soon
 _KEPT_REPORTS = 2000  # what the summary holds; the ledger has all

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 from orchestrator.engine.campaign import CampaignReport, run_campaign, tell_edit
 from orchestrator.engine.cycle import Cycle
-from orchestrator.engine.ports import LoadedPack, Parts
+from orchestrator.engine.ports import Parts
 from orchestrator.engine.recovery import Recovered, recover
 from orchestrator.engine.reports import CycleOptions, CycleReport
 from orchestrator.engine.step import StepReport, StepRun
 from orchestrator.kernel.campaign import CampaignLimits, Stop
 from orchestrator.kernel.records import TaskRecord
+from orchestrator.kernel.work import LoadedPack
 from orchestrator.protocol.evidence import Observations
 from orchestrator.protocol.rework_pack import ReworkPack
 from orchestrator.protocol.step_pack import StepPack

@@ -12,14 +12,7 @@ from hashlib import sha256
 
 from orchestrator.engine import entries
 from orchestrator.engine.effects import interrupt, rollback_effect, run_effects
-from orchestrator.engine.ports import (
-    CheckpointTaken,
-    LoadedPack,
-    Parts,
-    Round,
-    WorkerAnswer,
-    WorkOrder,
-)
+from orchestrator.engine.ports import Parts
 from orchestrator.engine.record import review_of, save_review
 from orchestrator.engine.reports import CycleOptions, CycleReport, RoundReport
 from orchestrator.errors import ContractError, OrchestratorError, PolicyError, WorkerError
@@ -27,6 +20,7 @@ from orchestrator.kernel.decide import NextStep, after_review
 from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Effect, EntryDraft, Move, TaskRecord
+from orchestrator.kernel.work import CheckpointTaken, LoadedPack, Round, WorkerAnswer, WorkOrder
 from orchestrator.protocol.evidence import Evidence, Observations
 from orchestrator.protocol.verdict import Severity, Verdict
 from orchestrator.qa.reviewer import StepQAReviewer

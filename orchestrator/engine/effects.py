@@ -1,4 +1,4 @@
-"""What follows a decision: effects that are repeated until done, and closing what was broken off."""
+"""What follows a decision: effects, repeated until done, and closing what was broken off."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.engine.ports import LoadedPack, Round, WorkerAnswer
+from orchestrator.kernel.work import LoadedPack, Round, WorkerAnswer
 from orchestrator.protocol.evidence import Evidence, Observations
 from orchestrator.protocol.verdict import Severity, Verdict
 

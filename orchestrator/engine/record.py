@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from orchestrator.engine.ports import EvidenceStore, Round, WorkerAnswer
+from orchestrator.engine.ports import EvidenceStore
+from orchestrator.kernel.work import Round, WorkerAnswer
 from orchestrator.protocol.evidence import Evidence, Observations
 from orchestrator.protocol.verdict import Verdict
 

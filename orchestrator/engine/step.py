@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from orchestrator.engine import entries
-from orchestrator.engine.ports import LoadedPack, Parts, Round, WorkerAnswer, WorkOrder
+from orchestrator.engine.ports import Parts
 from orchestrator.engine.record import review_of, save_review
 from orchestrator.errors import NothingToDo, PolicyError
+from orchestrator.kernel.work import LoadedPack, Round, WorkerAnswer, WorkOrder
 from orchestrator.protocol.evidence import Evidence, Observations
 from orchestrator.protocol.rework_pack import ReworkPack
 from orchestrator.protocol.verdict import Colour, Verdict

@@ -19,6 +19,7 @@ from orchestrator.protocol.verdict import Colour, Severity, Verdict
 # Refusals after which the same session is not trusted with another round: the agent did not end
 # by itself, did not speak the protocol, or reached for what is not its own.
 NO_REWORK_RULES = ("worker.", "work.control_files", "protected.orchestrator")
+HONEST_RULES = ("worker.says_",)  # it ended by itself and said so: that is no breach
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def count_failure(signature: str, journey: Journey) -> Journey:
 def _only_claim(verdict: Verdict) -> bool:
     """Whether nothing is held against the worker but its own word that it is blocked."""
     return all(
-        finding.rule.startswith(("claims.", "work.", "checks."))
+        finding.rule.startswith(("claims.", "work.", "check.", *HONEST_RULES))
         for finding in verdict.findings
         if finding.severity is Severity.REFUSAL
     )
@@ -102,7 +103,7 @@ def _may_rework(verdict: Verdict, journey: Journey, limits: Limits, *, can_resum
         and journey.dispatches < limits.max_dispatches
         and journey.identical_failures < limits.max_identical_failures
         and not any(
-            finding.rule.startswith(NO_REWORK_RULES)
+            finding.rule.startswith(NO_REWORK_RULES) and not finding.rule.startswith(HONEST_RULES)
             for finding in verdict.findings
             if finding.severity is Severity.REFUSAL
         )

@@ -16,11 +16,14 @@ from pydantic import ValidationError
 from orchestrator.errors import ContractError
 from orchestrator.protocol import json_text
 from orchestrator.protocol.faults import KeyPath
-from orchestrator.protocol.limits import MAX_PROBLEMS, MAX_QUEUE_BYTES
+from orchestrator.protocol.limits import MAX_PROBLEMS, MAX_QUEUE_BYTES, Limits
+from orchestrator.protocol.positions import LineIndex
 from orchestrator.protocol.reading import kind_of, read_model, refusal
 from orchestrator.protocol.report import Problem, problems_of
 from orchestrator.protocol.task import Task, TaskQueue, twice
 from orchestrator.protocol.utf8 import decode_utf8
+
+_UNLIMITED = Limits(json_bytes=MAX_QUEUE_BYTES, nodes=2**31)  # read well before
 
 
 def read_task_queue(data: bytes, source: str) -> TaskQueue:
@@ -46,6 +49,22 @@ def iter_tasks(data: bytes, source: str) -> Iterator[Task]:
         ContractError: with every problem in `problems`.
     """
     return _Reading(data, source).tasks()
+
+
+def place_of(data: bytes, path: KeyPath) -> tuple[int, int]:
+    """Return line and column of a value, as far as the path goes; (1, 1) where nothing is read."""
+    text, _ = decode_utf8(data, MAX_QUEUE_BYTES)
+    node = json_text.scan(text, limits=_UNLIMITED).root
+    if node is None:
+        return (1, 1)
+    if node.items and path[:1] == ("tasks",):
+        path = path[1:]  # the bare array
+    for key in path:
+        child = node.child(key)
+        if child is None:
+            break
+        node = child
+    return LineIndex(text).place(node.at)
 
 
 class _StopReadingError(Exception):

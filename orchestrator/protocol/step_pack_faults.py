@@ -110,6 +110,11 @@ def faults_of(data: Mapping[str, Any], written: Written) -> list[Fault]:
     return faults
 
 
+def disagreements(data: Mapping[str, Any]) -> list[tuple[KeyPath, KeyPath]]:
+    """Name each pair of places (the first, the other) that should hold the same and do not."""
+    return [(fault.other or (), fault.path) for fault in _copy_faults(written_in(data))]
+
+
 def _copy_faults(written: Written) -> list[Fault]:
     faults = []
     for copies in written.values():

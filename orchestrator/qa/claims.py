@@ -196,31 +196,47 @@ def _matched(
 ) -> tuple[set[str], list[str]]:
     """Match a worker's list with ours: the paths it covers, and the entries that fit nothing."""
     known = changed | {plain(path) for change in case.ignored for path in ends(change)}
-    new = {plain(c.path) for c in case.facts.changes if c.kind == "added"}
+    new_folders = _new_folders(case)
     covered: set[str] = set()
     extra = []
     for entry in entries:
-        if not entry.strip():
-            continue
-        hits: set[str] = set()
-        evidence = False
-        for path in claimed_paths(entry):
-            hits |= _hits(path, known, new)
-            evidence = evidence or case.is_evidence(path)
+        meant = claimed_paths(entry)
+        hits = {hit for path in meant for hit in _hits(path, known, new_folders)}
         covered |= hits
-        if not hits and not evidence:
+        if meant and not hits and not any(case.is_evidence(path) for path in meant):
             extra.append(entry)
     return covered, extra
 
 
-def _hits(path: str, known: frozenset[str], new: set[str]) -> set[str]:
+def _hits(path: str, known: frozenset[str], new_folders: dict[str, list[str]]) -> list[str]:
     if path in known:
-        return {path}
+        return [path]
     if path.startswith("/"):  # an absolute path into the worker's copy of the tree
-        ending = {item for item in known if path.endswith("/" + item)}
-        return {max(ending, key=len)} if ending else set()
-    inside = {item for item in known if item.startswith(path + "/")}
-    return inside if inside and inside <= new else set()  # `git status` names a new folder once
+        return [tail for tail in _tails(path) if tail in known][:1]
+    return new_folders.get(path, [])
+
+
+def _tails(path: str) -> Iterator[str]:
+    """Give the relative paths that an absolute one may end with, the longest first."""
+    while path:
+        _, _, path = path.partition("/")
+        if path:
+            yield path
+
+
+def _new_folders(case: Case) -> dict[str, list[str]]:
+    """Give the folders in which every change is a new file: `git status` names them once."""
+    inside: dict[str, list[str]] = {}
+    old: set[str] = set()
+    for change in case.facts.changes:
+        for path in ends(change):
+            folder = plain(path)
+            while folder := folder.rpartition("/")[0]:
+                if change.kind == "added":
+                    inside.setdefault(folder, []).append(plain(path))
+                else:
+                    old.add(folder)
+    return {folder: paths for folder, paths in inside.items() if folder not in old}
 
 
 def _self_check(case: Case, result: StepResult) -> Iterator[Finding]:

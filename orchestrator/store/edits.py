@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from orchestrator.kernel.journey import Journey
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Moment, Move
 from orchestrator.protocol.task import Task
-from orchestrator.store.store import SqlStore
+from orchestrator.store.store import SqlStore, journey_dict
 from orchestrator.triage.edits import Edits, Known, spec_of
 from orchestrator.triage.policy import sort_key
 
@@ -101,7 +100,7 @@ def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> None:
     db = store.database
     row = db.one("SELECT COALESCE(MAX(seq), 0) FROM task")
     first = (row[0] if row else 0) + 1
-    journey = json.dumps(asdict(Journey()), sort_keys=True)
+    journey = json.dumps(journey_dict(Journey()))
     unmet = _unmet_counts(store, tasks)
     db.many(
         "INSERT INTO task (task_key, seq, state, sort_key, enqueued_ms, hold, unmet, parked,"

@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.errors import StoreError
 from orchestrator.store.sql import Database
 from workflow_logger.entry import ChainHead, Entry, genesis, make_entry
+from workflow_logger.errors import LoggerError
 from workflow_logger.merkle import Frontier
 
 
@@ -21,17 +22,18 @@ class StoredLedger:
     def __init__(self, database: Database, project_id: str) -> None:
         self._db = database
         self.project_id = project_id
-        row = database.one("SELECT project_id FROM ledger_head WHERE id = 1")
-        if row is None:
-            head = genesis(project_id)
+        head = genesis(project_id)
+        sql = "SELECT project_id FROM ledger_head WHERE id = 1"
+        if database.one(sql) is None:
             database.run(
                 "INSERT INTO ledger_head (id, project_id, size, last_hash, frontier)"
-                " VALUES (1, ?, ?, ?, ?)",
+                " VALUES (1, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
                 (project_id, head.size, head.last_hash, Frontier().to_bytes().hex()),
             )
-        elif row[0] != project_id:
+        row = database.one(sql)
+        if row is None or row[0] != project_id:
             raise StoreError(
-                f"this store belongs to project {row[0]!r}, not {project_id!r}",
+                f"this store belongs to project {row and row[0]!r}, not {project_id!r}",
                 where="ledger_head",
                 mend="name the project as it was named at init, or use another progress folder",
             )
@@ -40,24 +42,36 @@ class StoredLedger:
     def append(
         self, *, task_id: str, kind: str, at: str, run_id: str | None, body: Mapping[str, Any]
     ) -> Entry:
-        """Add one entry; the caller holds the transaction."""
-        row = self._db.one("SELECT size, last_hash, frontier FROM ledger_head WHERE id = 1")
+        """Add one entry; the caller holds the transaction.
+
+        Raises:
+            StoreError: the body cannot be recorded (a float, a lone surrogate, over 4 MiB).
+        """
+        row = self._db.one(
+            "SELECT h.size, h.last_hash, h.frontier, t.size, t.last_hash FROM ledger_head h"
+            " LEFT JOIN task_head t ON t.task_id = ? WHERE h.id = 1",
+            (task_id,),
+        )
         if row is None:
             raise StoreError("ledger_head is empty", where="store", mend="restore the store")
-        size, last_hash, frontier_hex = row
-        task_row = self._db.one(
-            "SELECT size, last_hash FROM task_head WHERE task_id = ?", (task_id,)
-        )
-        task_head = ChainHead(*task_row) if task_row else genesis(self.project_id)
-        entry = make_entry(
-            ChainHead(size, last_hash),
-            task_head,
-            project_id=self.project_id,
-            task_id=task_id,
-            kind=kind,
-            at=at,
-            body=dict(body),
-        )
+        size, last_hash, frontier_hex, *task = row
+        task_head = genesis(self.project_id) if task[0] is None else ChainHead(*task)
+        try:
+            entry = make_entry(
+                ChainHead(size, last_hash),
+                task_head,
+                project_id=self.project_id,
+                task_id=task_id,
+                kind=kind,
+                at=at,
+                body=dict(body),
+            )
+        except LoggerError as error:
+            raise StoreError(
+                f"the {kind} entry cannot be recorded: {error.what}",
+                where=f"task {task_id or '(project)'}, {error.where}",
+                mend=error.mend,
+            ) from error
         frontier = self._frontier_at(last_hash, frontier_hex)
         frontier.append(entry.leaf)
         self._db.run(

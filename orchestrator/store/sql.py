@@ -7,6 +7,7 @@ The SQL is the same on every database: `?` for parameters, 64-bit integers, `ON 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
@@ -57,39 +58,70 @@ class SqliteDatabase:
             self._db = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=256
             )
-            self._db.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA temp_store=MEMORY")
-            self._db.execute("PRAGMA cache_size=-8000")
         except (sqlite3.Error, OSError) as error:
             raise _translated(error, path) from error
+        try:
+            self._set_up()
+            self._file = self._identity()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _set_up(self) -> None:
+        self.run(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+        row = self.one("PRAGMA journal_mode=WAL")
+        if row is None or row[0] != "wal":
+            raise StoreError(
+                f"the file system allows no write-ahead log (journal mode {row and row[0]})",
+                where=str(self.path),
+                mend="put the progress folder on a local disk",
+            )
+        for setting in ("synchronous=FULL", "temp_store=MEMORY", "cache_size=-8000"):
+            self.run(f"PRAGMA {setting}")
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         """Return the first row, or None."""
-        with self._translating():
+        try:
             row: Row | None = self._db.execute(sql, parameters).fetchone()
-            return row
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
+        return row
 
     def all(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
         """Iterate over the rows without holding them all."""
-        with self._translating():
-            cursor = self._db.execute(sql, parameters)
-            yield from cursor
+        try:
+            yield from self._db.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute, and return the number of rows it touched."""
-        with self._translating():
+        try:
             return self._db.execute(sql, parameters).rowcount
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute once for each row."""
-        with self._translating():
+        try:
             self._db.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise _translated(error, self.path) from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """`BEGIN IMMEDIATE` to `COMMIT`: the write lock is taken before anything is read."""
+        """`BEGIN IMMEDIATE` to `COMMIT`: the write lock is taken before anything is read.
+
+        Raises:
+            StoreError: the file was removed or replaced since it was opened. Going on would
+                write decisions where nobody finds them.
+        """
+        if self._identity() != self._file:
+            raise StoreError(
+                "the store's file was removed or replaced while the program ran",
+                where=str(self.path),
+                mend="put the old file back and start again; nothing more was written",
+            )
         self.run("BEGIN IMMEDIATE")
         try:
             yield
@@ -100,6 +132,13 @@ class SqliteDatabase:
                     self._db.execute("ROLLBACK")
             raise
 
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self.path)  # noqa: PTH116  a microsecond, at each decision
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def integrity_problem(self) -> str | None:
         """Return what SQLite's own check says is wrong, or None."""
         row = self.one("PRAGMA quick_check")
@@ -109,70 +148,86 @@ class SqliteDatabase:
         """Close; the WAL is merged back by the last connection."""
         self._db.close()
 
-    @contextlib.contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _translated(error, self.path) from error
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_NOT_WRITABLE = frozenset(
+    {
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+    }
+)
 
 
 def _translated(error: sqlite3.Error | OSError, path: Path) -> StoreError | LeaseHeld:
-    text = str(error)
-    if "locked" in text or "busy" in text:
+    # An error of Python's own wrapper has no code of SQLite.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
         return LeaseHeld(
-            f"the store is busy: {text}", where=str(path), mend="another process writes; try again"
+            f"the store is busy: {error}", where=str(path), mend="another process writes; try again"
         )
-    if "malformed" in text or "not a database" in text:
+    if code in _DAMAGED:
         return StoreError(
-            f"the store is damaged: {text}",
+            f"the store is damaged: {error}",
             where=str(path),
             mend="move the file aside (keep it) and start again from progress/task_queue.json; "
             "the files under workflow/ still hold the record",
         )
-    if "disk" in text or "full" in text or "readonly" in text or "read-only" in text:
+    if code in _NOT_WRITABLE or isinstance(error, OSError):
         return StoreError(
-            f"the store cannot be written: {text}",
+            f"the store cannot be written: {error}",
             where=str(path),
             mend="free some space or make the folder writable, then start again: nothing was lost",
         )
     return StoreError(
-        f"the store failed: {text}", where=str(path), mend="python -m orchestrator doctor"
+        f"the store failed: {error}", where=str(path), mend="python -m orchestrator doctor"
     )
 
 
 def migrate(database: Database) -> int:
-    """Bring the tables up to date; each migration is one transaction. Returns the version."""
+    """Bring the tables up to date; each migration is one transaction. Returns the version.
+
+    Raises:
+        StoreError: a newer program has migrated this store already.
+    """
+    scripts = {
+        int(item.name[:4]): item
+        for item in resources.files(__package__).joinpath("migrations").iterdir()
+        if item.name.endswith(".sql")
+    }
     database.run(
         "CREATE TABLE IF NOT EXISTS schema_migration"
         " (version BIGINT PRIMARY KEY, name TEXT NOT NULL)"
     )
-    row = database.one("SELECT MAX(version) FROM schema_migration")
-    version = row[0] if row and row[0] is not None else 0
-    scripts = sorted(
-        (item for item in resources.files(__package__).joinpath("migrations").iterdir()
-         if item.name.endswith(".sql")),
-        key=lambda item: item.name,
-    )  # fmt: skip
-    newest = max((int(item.name[:4]) for item in scripts), default=0)
+    newest = max(scripts)
+    for number in sorted(scripts):
+        if _version(database) >= number:
+            continue
+        with database.transaction():
+            if _version(database) >= number:  # another process was faster
+                continue
+            for statement in statements(scripts[number].read_text("utf-8")):
+                database.run(statement)
+            database.run(
+                "INSERT INTO schema_migration (version, name) VALUES (?, ?)",
+                (number, scripts[number].name),
+            )
+    version = _version(database)
     if version > newest:
         raise StoreError(
             f"the store has version {version}, this program knows {newest}",
             where="schema_migration",
             mend="use a newer version of the program",
         )
-    for script in scripts:
-        number = int(script.name[:4])
-        if number <= version:
-            continue
-        with database.transaction():
-            for statement in statements(script.read_text("utf-8")):
-                database.run(statement)
-            database.run(
-                "INSERT INTO schema_migration (version, name) VALUES (?, ?)", (number, script.name)
-            )
-        version = number
-    return int(version)
+    return version
+
+
+def _version(database: Database) -> int:
+    row = database.one("SELECT MAX(version) FROM schema_migration")
+    return int(row[0]) if row and row[0] is not None else 0
 
 
 def statements(script: str) -> list[str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
 from orchestrator.errors import LeaseHeld, NothingToDo, StoreError
 from orchestrator.kernel.journey import Journey
 from orchestrator.kernel.life import IN_FLIGHT, Event, State, TaskLife
 from orchestrator.kernel.records import (
-    EntryDraft,
+    Effect,
     Moment,
     Move,
     Moved,
@@ -30,10 +30,22 @@ from orchestrator.store.sql import Database, Row
 
 _TASK_COLUMNS = (
     "task_key, state, spec, journey, reason, revision, attempt, attempt_id, checkpoint_id,"
-    " thread_id, run_id, lease_token, lease_until_ms, not_before_ms, unmet, updated_at"
+    " thread_id, run_id, lease_token, lease_until_ms, not_before_ms, unmet, updated_at,"
+    " sort_key, seq"
 )
 # After these, another task may become free to run.
 _RELEASING = frozenset({State.COMPLETED})
+_STATE_COUNTER = {state: f"state.{state}" for state in State}
+_EVENT_COUNTER = {event: f"event.{event}" for event in Event}
+_JOURNEY_FIELDS = tuple(field.name for field in fields(Journey))
+
+
+class _Held(NamedTuple):
+    """What a decision needs to know of the task that it is about."""
+
+    state: State
+    journey: Journey
+    token: int
 
 
 class SqlStore:
@@ -50,9 +62,7 @@ class SqlStore:
         """Return one task. Raises NothingToDo when the queue does not have it."""
         row = self.database.one(f"SELECT {_TASK_COLUMNS} FROM task WHERE task_key = ?", (key,))  # noqa: S608
         if row is None:
-            raise NothingToDo(
-                f"there is no task {key!r}", where="the queue", mend="python -m orchestrator status"
-            )
+            raise _no_such_task(key)
         return _record(row)
 
     def tasks_in_flight(self) -> list[TaskRecord]:
@@ -73,17 +83,24 @@ class SqlStore:
         return dict(self.database.all("SELECT name, value FROM counter"))
 
     def next_wake_ms(self) -> int | None:
-        """When the next parked task leaves its backoff, or None."""
-        row = self.database.one("SELECT MIN(not_before_ms) FROM task WHERE parked = 1")
-        return None if row is None or row[0] is None else int(row[0])
+        """When the next task becomes eligible by waiting alone, or None."""
+        row = self.database.one(
+            "SELECT not_before_ms FROM task WHERE parked = 1 AND state = 'pending'"
+            " AND unmet = 0 AND hold = 0 ORDER BY not_before_ms LIMIT 1"
+        )
+        return None if row is None else int(row[0])
 
     # claiming
 
     def peek(self, moment: Moment) -> TaskRecord | None:
-        """Return what `claim_next` would take, without taking it."""
-        self._unpark(moment)
-        row = self._first()
-        return None if row is None else _record(row)
+        """Return what `claim_next` would take, without taking it; nothing is written."""
+        waking = self.database.one(
+            f"SELECT {_TASK_COLUMNS} FROM task WHERE parked = 1 AND not_before_ms <= ?"  # noqa: S608
+            " AND state = 'pending' AND unmet = 0 AND hold = 0 ORDER BY sort_key, seq LIMIT 1",
+            (moment.ms,),
+        )
+        rows = [row for row in (self._first(), waking) if row is not None]
+        return _record(min(rows, key=lambda row: row[-2:])) if rows else None
 
     def claim_next(
         self, *, run_id: str, moment: Moment, lease_until_ms: int, key: str | None = None
@@ -98,20 +115,27 @@ class SqlStore:
             if row is None:
                 return None
             task = _record(row)
-            self._apply(
-                task,
-                Move(
-                    task_key=task.key,
-                    event=Event.CLAIM,
-                    moment=moment,
-                    run_id=run_id,
-                    token=None,
-                    lease_until_ms=lease_until_ms,
-                    body={"lease_token": task.lease_token + 1},
-                ),
-                new_token=task.lease_token + 1,
+            token = task.lease_token + 1
+            move = Move(
+                task_key=task.key,
+                event=Event.CLAIM,
+                moment=moment,
+                run_id=run_id,
+                token=None,
+                lease_until_ms=lease_until_ms,
+                body={"lease_token": token},
             )
-            return self.task(task.key)
+            moved = self._apply(_Held(task.state, task.journey, task.lease_token), move, token)
+            return replace(
+                task,
+                state=moved.state,
+                reason="",
+                run_id=run_id,
+                lease_token=token,
+                lease_until_ms=lease_until_ms,
+                not_before_ms=0,
+                updated_at=moment.at,
+            )
 
     def _first(self, key: str | None = None) -> Row | None:
         where = "WHERE state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0" + (
@@ -145,15 +169,37 @@ class SqlStore:
 
     def move_in_transaction(self, move: Move) -> Moved:
         """Do what `move` does inside a transaction of the caller."""
-        task = self.task(move.task_key)
-        if task.state in IN_FLIGHT and move.token != task.lease_token:
+        if move.event is Event.CLAIM:
+            msg = "a claim raises the fencing token: use claim_next"
+            raise ValueError(msg)
+        held = self._held(move.task_key)
+        if held.state in IN_FLIGHT:
+            self._check_token(move, held.token)
+        elif move.token is not None:
             raise LeaseHeld(
-                f"token {move.token} is not the current one ({task.lease_token}):"
+                f"token {move.token} is over: the task is {held.state}, nobody holds it",
+                where=f"task {move.task_key}",
+                mend="another controller took the task back; nothing was written",
+            )
+        return self._apply(held, move, held.token)
+
+    @staticmethod
+    def _check_token(move: Move, current: int) -> None:
+        if move.token != current:
+            raise LeaseHeld(
+                f"token {move.token} is not the current one ({current}):"
                 " another controller took the task",
-                where=f"task {task.key}",
+                where=f"task {move.task_key}",
                 mend="let the other controller finish; nothing was written",
             )
-        return self._apply(task, move, new_token=task.lease_token)
+
+    def _held(self, key: str) -> _Held:
+        row = self.database.one(
+            "SELECT state, journey, lease_token FROM task WHERE task_key = ?", (key,)
+        )
+        if row is None:
+            raise _no_such_task(key)
+        return _Held(State(row[0]), _journey(key, row[1]), row[2])
 
     def note(
         self,
@@ -180,83 +226,80 @@ class SqlStore:
             == 1
         )
 
-    def _apply(self, task: TaskRecord, move: Move, *, new_token: int) -> Moved:
-        target = self._life.advance(task.state, move.event, task_key=task.key)
-        journey = move.journey or task.journey
-        fields: dict[str, Any] = {
-            "event": move.event.value,
-            "from": task.state.value,
-            "to": target.value,
-            "reason": move.reason,
-            "run_id": move.run_id or "",
-            "journey": _journey_body(journey),
-            **move.body,
-        }
+    def _apply(self, held: _Held, move: Move, token: int) -> Moved:
+        key = move.task_key
+        target = self._life.advance(held.state, move.event, task_key=key)
+        journey = move.journey or held.journey
         entry = self.ledger.append(
-            task_id=task.key,
+            task_id=key,
             kind=move.kind,
             at=move.moment.at,
             run_id=move.run_id,
-            body=fields,
+            body={
+                "event": move.event.value,
+                "from": held.state.value,
+                "to": target.value,
+                "reason": move.reason,
+                "run_id": move.run_id or "",
+                "journey": journey_dict(journey),
+                **move.body,
+            },
         )
         for draft in move.also:
-            self._append_draft(task, move, draft)
-        self._write_task(task, move, target, journey, new_token)
-        self._count(task.state, target, move.event)
+            self.ledger.append(
+                task_id=key,
+                kind=draft.kind,
+                at=move.moment.at,
+                run_id=move.run_id,
+                body=draft.body,
+            )
+        self._write_task(move, target, journey, token)
+        self._count(held.state, target, move.event)
         if target in _RELEASING:
             self.database.run(
                 "UPDATE task SET unmet = unmet - 1 WHERE task_key IN"
                 " (SELECT task_key FROM dependency WHERE needs = ?)",
-                (task.key,),
+                (key,),
             )
         for effect in move.effects:
-            self._enqueue(task.key, effect.kind, effect.key, effect.payload)
+            self._enqueue(key, effect)
         return Moved(target, entry.hash, entry.seq)
 
-    def _append_draft(self, task: TaskRecord, move: Move, draft: EntryDraft) -> None:
-        self.ledger.append(
-            task_id=task.key,
-            kind=draft.kind,
-            at=move.moment.at,
-            run_id=move.run_id,
-            body=draft.body,
-        )
-
-    def _write_task(
-        self, task: TaskRecord, move: Move, target: State, journey: Journey, token: int
-    ) -> None:
-        def kept(new: Any, old: Any) -> Any:  # noqa: ANN401  any column
-            return old if new is None else new
-
-        not_before = kept(move.not_before_ms, 0) if target is State.PENDING else 0
+    def _write_task(self, move: Move, target: State, journey: Journey, token: int) -> None:
+        """Write the row; a field that the move leaves None stays what it is."""
+        not_before = (move.not_before_ms or 0) if target is State.PENDING else 0
         self.database.run(
-            "UPDATE task SET state = ?, journey = ?, reason = ?, revision = ?, attempt = ?,"
-            " attempt_id = ?, checkpoint_id = ?, thread_id = ?, run_id = ?, lease_token = ?,"
-            " lease_until_ms = ?, not_before_ms = ?, parked = ?, updated_at = ?"
-            " WHERE task_key = ?",
+            "UPDATE task SET state = ?, journey = ?, reason = ?,"
+            " revision = COALESCE(?, revision), attempt = COALESCE(?, attempt),"
+            " attempt_id = COALESCE(?, attempt_id), checkpoint_id = COALESCE(?, checkpoint_id),"
+            " thread_id = COALESCE(?, thread_id), run_id = COALESCE(?, run_id), lease_token = ?,"
+            " lease_until_ms = COALESCE(?, lease_until_ms), not_before_ms = ?, parked = ?,"
+            " updated_at = ? WHERE task_key = ?",
             (
                 target.value,
                 _journey_json(journey),
                 move.reason,
-                kept(move.revision, task.revision),
-                kept(move.attempt, task.attempt),
-                kept(move.attempt_id, task.attempt_id),
-                kept(move.checkpoint_id, task.checkpoint_id),
-                move.thread_id if move.thread_id is not None else task.thread_id,
-                kept(move.run_id, task.run_id),
+                move.revision,
+                move.attempt,
+                move.attempt_id,
+                move.checkpoint_id,
+                move.thread_id,
+                move.run_id,
                 token,
-                kept(move.lease_until_ms, task.lease_until_ms) if target in IN_FLIGHT else 0,
+                move.lease_until_ms if target in IN_FLIGHT else 0,
                 not_before,
                 1 if not_before > move.moment.ms else 0,
                 move.moment.at,
-                task.key,
+                move.task_key,
             ),
         )
 
     def _count(self, source: State, target: State, event: Event) -> None:
-        self.count(f"state.{source}", -1)
-        self.count(f"state.{target}", 1)
-        self.count(f"event.{event}", 1)
+        self.database.run(  # no event leads back to the state it came from: three names
+            "INSERT INTO counter (name, value) VALUES (?, -1), (?, 1), (?, 1)"
+            " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value",
+            (_STATE_COUNTER[source], _STATE_COUNTER[target], _EVENT_COUNTER[event]),
+        )
 
     def count(self, name: str, change: int) -> None:
         """Change a counter; the caller holds the transaction."""
@@ -268,12 +311,17 @@ class SqlStore:
 
     # outbox
 
-    def _enqueue(self, task_key: str, kind: str, key: str, payload: Mapping[str, Any]) -> None:
+    def _enqueue(self, task_key: str, effect: Effect) -> None:
         self.database.run(
             "INSERT INTO outbox (number, kind, effect_key, task_key, payload, attempts)"
             " VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM outbox), ?, ?, ?, ?, 0)"
             " ON CONFLICT (effect_key) DO NOTHING",
-            (kind, key, task_key, json.dumps(dict(payload), sort_keys=True)),
+            (
+                effect.kind,
+                effect.key,
+                task_key,
+                json.dumps(dict(effect.payload), sort_keys=True),
+            ),
         )
 
     def pending_effects(self) -> list[PendingEffect]:
@@ -289,8 +337,8 @@ class SqlStore:
     def effect_done(self, effect: PendingEffect) -> None:
         """Forget an effect: it is done, and what it left behind shows it."""
         with self.transaction():
-            self.database.run("DELETE FROM outbox WHERE effect_key = ?", (effect.key,))
-            self.count(f"effect.{effect.kind}", 1)
+            if self.database.run("DELETE FROM outbox WHERE effect_key = ?", (effect.key,)):
+                self.count(f"effect.{effect.kind}", 1)
 
     def effect_failed(self, effect: PendingEffect, error: str) -> None:
         """Keep an effect for the next try, with the reason."""
@@ -374,29 +422,46 @@ class SqlStore:
             raise
 
 
-def _journey_body(journey: Journey) -> dict[str, Any]:
-    return asdict(journey)
+def journey_dict(journey: Journey) -> dict[str, Any]:
+    """Return a journey as plain values, in the order of its fields."""
+    return {name: getattr(journey, name) for name in _JOURNEY_FIELDS}
 
 
 def _journey_json(journey: Journey) -> str:
-    return json.dumps(asdict(journey), sort_keys=True)
+    return json.dumps(journey_dict(journey))
+
+
+def _journey(key: str, text: str) -> Journey:
+    try:
+        return Journey(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(key, error) from error
+
+
+def _no_such_task(key: str) -> NothingToDo:
+    return NothingToDo(
+        f"there is no task {key!r}", where="the queue", mend="python -m orchestrator status"
+    )
+
+
+def _unreadable(key: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"the row of task {key} cannot be read: {error}",
+        where="task",
+        mend="the store was edited from outside; restore it",
+    )
 
 
 def _record(row: Row) -> TaskRecord:
     try:
         spec = Task.model_validate_json(row[2])
-        journey = Journey(**json.loads(row[3]))
-    except (ValueError, TypeError) as error:
-        raise StoreError(
-            f"the row of task {row[0]} cannot be read: {error}",
-            where="task",
-            mend="the store was edited from outside; restore it",
-        ) from error
+    except ValueError as error:
+        raise _unreadable(row[0], error) from error
     return TaskRecord(
         key=row[0],
         state=State(row[1]),
         spec=spec,
-        journey=journey,
+        journey=_journey(row[0], row[3]),
         reason=row[4],
         revision=row[5],
         attempt=row[6],

@@ -152,12 +152,16 @@ class FileViews:
             project=self._project,
             at=moment.at,
             counters=counters,
+            accepted=sections["accepted"],
+            refused=sections["refused"],
+            undecided=sections["undecided"],
+            running=sections["running"],
+            cancelled=sections["cancelled"],
             waiting=waiting,
             ready=ready,
             last_selected=Row(last["task_key"]) if last else None,
             record="python -m orchestrator verify",
             next_command="python -m orchestrator status",
-            **sections,
         )
 
     def _section(self, states: tuple[str, ...], counters: Counters) -> Section:

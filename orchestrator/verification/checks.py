@@ -79,6 +79,7 @@ class CheckRunner:
         self._grace = grace_sec
         self._home = home
         self._extra = dict(extra_env or {})
+        self.child_seconds = 0.0  # wall time of all checks so far
 
     def run_checks(
         self,
@@ -121,6 +122,7 @@ class CheckRunner:
         limits = Limits(timeout_sec, None, self._memory, self._output)
         temporary = tempfile.mkdtemp(prefix="chk-")
         runs: list[CommandRun] = []
+        one: _OneRun | None = None
         try:
             full = check_environment(env, temporary=temporary, home=self._home, extra=self._extra)
             one = _OneRun(
@@ -134,6 +136,7 @@ class CheckRunner:
                 if done.ending == "cancelled":
                     break
         finally:
+            self.child_seconds += one.child_seconds if one is not None else 0.0
             shutil.rmtree(temporary, ignore_errors=True)
         return _probed(runs, tree_probe)
 
@@ -155,6 +158,7 @@ class _OneRun:
         cancel: CancelToken | None,
         label: str,
     ) -> None:
+        self.child_seconds = 0.0
         self._tree_dir, self._tree = tree_dir, tree
         self._outputs, self._prefix, self._label = outputs, prefix, label
         self._limits, self._env, self._digest = limits, env, digest
@@ -180,6 +184,7 @@ class _OneRun:
             )
         except WorkerError as error:
             return self._not_started(index, prepared, error.what)
+        self.child_seconds += outcome.wall_us / 1e6
         return self._seen(index, prepared, name, outcome)
 
     def _seen(self, index: int, prepared: Prepared, name: str, outcome: Outcome) -> CommandRun:

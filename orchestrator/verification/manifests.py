@@ -118,3 +118,9 @@ _READERS: Final[dict[str, Callable[[str], Iterable[str]]]] = {
     "go.mod": _go_mod,
     "constraints.txt": _requirements,
 }
+
+
+def is_manifest(path: str) -> bool:
+    """Whether `dependencies_of` reads files of this name."""
+    name = path.rpartition("/")[2].lower()
+    return name in _READERS or ("requirements" in name and name.endswith((".txt", ".in")))

@@ -174,6 +174,10 @@ class FileTree:
             return None, None
         return line_counts(sides[0], sides[1])
 
+    def read_blob(self, oid: str) -> bytes:
+        """The content of one file of a tree, by its digest."""
+        return self._store.content(oid)
+
     ignored_changes = staticmethod(diff.ignored_changes)
     carryable = staticmethod(diff.carryable)
 

@@ -131,6 +131,15 @@ class Workspace(Protocol):
     def changes(self, before: str, after: str) -> list[Change]:
         """Differences between two trees, sorted by path."""
 
+    def ignored_changes(self, before: IgnoredState, after: IgnoredState) -> list[Change]:
+        """What changed outside the trees between two looks, sorted by path."""
+
+    def carryable(self, before: IgnoredState, after: IgnoredState) -> tuple[str, ...]:
+        """Roots outside the tree that existed before and that nobody touched."""
+
+    def read_blob(self, oid: str) -> bytes:
+        """The content of one file of a tree, by its id."""
+
     def export(self, tree: str, dest: Path, carry: Iterable[str] = ()) -> None:
         """Make `dest` an exact copy of `tree`, with links to the carried paths."""
 

@@ -4,8 +4,8 @@ The private directory (`<scratch>/git`) is what `GIT_DIR` names for every look a
 It has its own configuration, its own index, its own `HEAD`, and shares with the user's repository
 only the object store. What follows from that:
 
-- **Nothing of the repository's configuration is read** while looking at the tree: no fsmonitor, hook,
-  filter driver, textconv, external diff or include can run or hide anything.
+- **Nothing of the repository's configuration is read** while looking at the tree: no fsmonitor,
+  hook, filter driver, textconv, external diff or include can run or hide anything.
 - **Bytes are exact.** `info/attributes` has the highest precedence in git, and ours switches off
   end-of-line conversion, `ident`, `filter`, `working-tree-encoding` and `diff` for every path.
   So a blob of ours is the file as it lies on the disk: CRLF stays CRLF, a large file kept by an

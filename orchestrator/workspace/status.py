@@ -11,6 +11,7 @@ from typing import Final
 
 from orchestrator.workspace.index import is_control
 from orchestrator.workspace.model import TRACKED_LIMIT_FACTOR, ExcludedFile, ExcludedReason
+from orchestrator.workspace.walk import blocking_parent
 
 ARGUMENTS: Final = (
     "status",
@@ -84,7 +85,9 @@ def sort_out(
     for path in untracked:
         _sort_one(root, path, limit, intake)
     for path in changed:
-        if path in links and (root / path).is_dir():
+        if blocking_parent(root, path) is not None:
+            intake.drop.append(path)  # beyond a link or a file: whatever lies there is not ours
+        elif path in links and (root / path).is_dir():
             intake.add.append(path)
         elif not _sort_one(root, path, limit * TRACKED_LIMIT_FACTOR, intake):
             intake.drop.append(path)

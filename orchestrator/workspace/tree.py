@@ -261,6 +261,10 @@ class GitTree:
         args = [*diff.ARGUMENTS, "--numstat", "-M", before, after]
         return diff.changes_of(self.git.run(args, cwd=self.root))
 
+    def read_blob(self, oid: str) -> bytes:
+        """The content of one file of a tree, by its id."""
+        return self.git.run(["cat-file", "blob", oid])
+
     ignored_changes = staticmethod(diff.ignored_changes)
     carryable = staticmethod(diff.carryable)
 

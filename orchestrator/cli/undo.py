@@ -1,0 +1,177 @@
+"""`checkpoint-create` and `rollback`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from orchestrator.cli.output import common, emit
+
+
+@click.command("checkpoint-create")
+@click.option("--task-key", required=True, help="The task it belongs to.")
+@click.option("--run-id", default="manual", show_default=True, help="The run it belongs to.")
+@click.option("--file", "files", multiple=True, help="Limit a rollback to these paths.")
+@common
+def checkpoint_create(
+    *,
+    task_key: str,
+    run_id: str,
+    files: tuple[str, ...],
+    project_dir: str | None,
+    progress_dir: str | None,
+    as_json: bool,
+) -> int:
+    """Save the present tree: tracked and untracked files, nothing of the user's index or refs."""
+    with _checkpoints(project_dir, progress_dir) as (project, checkpoints):
+        moment = project.now()
+        made = checkpoints.create(
+            task_key,
+            run_id,
+            at=datetime.fromtimestamp(moment.ms / 1000, tz=UTC),
+            files=files or None,
+        )
+    data = _row(made)
+    emit("checkpoint-create", data, as_json=as_json, text=lambda: _made_text(data))
+    return 0
+
+
+def _row(made: Any) -> dict[str, Any]:  # noqa: ANN401  recovery.Checkpoint
+    return {
+        "checkpoint_id": made.checkpoint_id,
+        "task": made.task_key,
+        "run_id": made.run_id,
+        "at": made.at.isoformat(),
+        "ref": made.ref,
+        "tree": made.tree,
+        "files": list(made.files) if made.files is not None else None,
+        "warnings": list(made.warnings),
+    }
+
+
+def _made_text(data: dict[str, Any]) -> str:
+    lines = [f"{data['checkpoint_id']}  tree {data['tree'][:12]}"]
+    lines += [f"! {text}" for text in data["warnings"]]
+    lines.append(
+        f"undo with: python -m orchestrator rollback --checkpoint-id {data['checkpoint_id']}"
+    )
+    return "\n".join(lines)
+
+
+@click.command("rollback")
+@click.option("--checkpoint-id", default=None, help="Which one; without it they are listed.")
+@click.option("--list", "listed", is_flag=True, help="List the checkpoints.")
+@click.option("--task-key", default=None, help="List those of one task.")
+@click.option("--file", "files", multiple=True, help="Restore only these paths.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@common
+def rollback(
+    *,
+    checkpoint_id: str | None,
+    listed: bool,
+    task_key: str | None,
+    files: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    project_dir: str | None,
+    progress_dir: str | None,
+    as_json: bool,
+) -> int:
+    """Put a saved tree back. The present state is saved first, so a rollback can be undone."""
+    with _checkpoints(project_dir, progress_dir) as (project, checkpoints):
+        if listed or checkpoint_id is None:
+            data: dict[str, Any] = {
+                "checkpoints": [_row(item) for item in checkpoints.list(task_key)]
+            }
+            emit("rollback", data, as_json=as_json, text=lambda: _list_text(data))
+            return 0
+        actions = checkpoints.plan(checkpoint_id, files=files or None)
+        data = {
+            "checkpoint_id": checkpoint_id,
+            "dry_run": dry_run,
+            "actions": [
+                {"kind": item.kind, "path": item.path, "why": item.why} for item in actions
+            ],
+        }
+        if dry_run or not actions:
+            emit("rollback", data, as_json=as_json, text=lambda: _plan_text(data))
+            return 0
+        if not yes and not as_json:
+            click.echo(_plan_text(data), err=True)
+            click.confirm("Restore these?", abort=True, err=True)
+        done = checkpoints.restore(checkpoint_id, files=files or None)
+        undo = done.undo_checkpoint
+        data |= {
+            "changed": list(done.changed),
+            "moved_aside": list(done.moved_aside),
+            "quarantine": str(done.quarantine) if done.quarantine else None,
+            "not_restorable": list(done.not_restorable),
+            "undo_checkpoint_id": undo.checkpoint_id if undo else None,
+        }
+        project.store.note(
+            moment=project.now(),
+            run_id=None,
+            kind="rollback",
+            body={
+                "checkpoint_id": checkpoint_id,
+                "undo_checkpoint_id": undo.checkpoint_id if undo else "",
+                "changed": len(done.changed),
+            },
+        )
+        project.views.publish(project.now(), now=True)
+    emit("rollback", data, as_json=as_json, text=lambda: _done_text(data))
+    return 0
+
+
+def _list_text(data: dict[str, Any]) -> str:
+    if not data["checkpoints"]:
+        return "no checkpoints"
+    return "\n".join(
+        f"{row['checkpoint_id']}  {row['at']}  tree {row['tree'][:12]}  run {row['run_id']}"
+        for row in data["checkpoints"]
+    )
+
+
+def _plan_text(data: dict[str, Any]) -> str:
+    if not data["actions"]:
+        return "nothing to do: the tree is as it was then"
+    return "\n".join(f"{row['kind']:<15} {row['path']}  ({row['why']})" for row in data["actions"])
+
+
+def _done_text(data: dict[str, Any]) -> str:
+    lines = [f"restored {len(data['changed'])} paths"]
+    if data["moved_aside"]:
+        lines.append(f"moved aside: {len(data['moved_aside'])} paths, in {data['quarantine']}")
+    lines += [f"! not restorable: {path}" for path in data["not_restorable"]]
+    if data["undo_checkpoint_id"]:
+        lines.append(
+            "undo with: python -m orchestrator rollback --checkpoint-id"
+            f" {data['undo_checkpoint_id']}"
+        )
+    return "\n".join(lines)
+
+
+class _checkpoints:  # noqa: N801  used like a function
+    def __init__(self, project_dir: str | None, progress_dir: str | None) -> None:
+        self._dirs = project_dir, progress_dir
+
+    def __enter__(self) -> Any:  # noqa: ANN401  (Project, Checkpoints)
+        from orchestrator.recovery.checkpoint import Checkpoints
+        from orchestrator.wiring.project import Project
+        from orchestrator.workspace.open import open_workspace
+
+        self._project = Project.open(self._dirs[0], progress_dir=self._dirs[1], for_running=True)
+        try:
+            workspace = open_workspace(self._project.root, self._project.scratch)
+        except BaseException:
+            self._project.close()
+            raise
+        self._workspace = workspace
+        return self._project, Checkpoints(workspace)
+
+    def __exit__(self, *_: object) -> None:
+        self._workspace.close()
+        self._project.close()

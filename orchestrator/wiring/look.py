@@ -1,0 +1,267 @@
+"""What `status`, `replay` and `verify` tell, read from an opened project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from orchestrator.engine.replay import compare, fold, story
+from orchestrator.errors import NothingToDo, TransitionError
+from orchestrator.kernel.life import State
+from orchestrator.vocabulary import WORKFLOW_DIR
+from orchestrator.wiring.project import Project
+from orchestrator.wiring.system import SystemProcesses
+
+_ROWS = 20
+
+
+def status_data(project: Project) -> dict[str, Any]:
+    """Counts and the first rows of each kind; constant cost, however long the queue is."""
+    store = project.store
+    processes = SystemProcesses()
+    counters = project.views.counters()
+    return {
+        "project_id": project.project_id,
+        "root": str(project.root),
+        "tasks": dict(counters.as_dict()["tasks"]),  # type: ignore[call-overload]
+        "outcomes": dict(counters.outcomes),
+        "open_runs": [
+            {
+                "run_id": run.run_id,
+                "kind": run.kind,
+                "pid": run.pid,
+                "started_at": run.started_at,
+                "alive": processes.is_alive(run),
+            }
+            for run in store.open_runs()
+        ],
+        "in_flight": [
+            {"task": task.key, "title": task.spec.title, "why": task.state.value}
+            for task in store.tasks_in_flight()
+        ],
+        "refused": _rows(project, "state = 'failed'"),
+        "undecided": _rows(project, "state IN ('quarantined', 'awaiting_approval')"),
+        "waiting": _waiting(project),
+        "ready": _rows(
+            project,
+            "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0",
+            order="sort_key, seq",
+        ),
+        "pending_effects": len(store.pending_effects()),
+        "ledger_entries": store.ledger.size(),
+    }
+
+
+def _rows(project: Project, where: str, order: str = "updated_at DESC") -> list[dict[str, Any]]:
+    rows = project.store.database.all(
+        f"SELECT task_key, spec, reason FROM task WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
+        (_ROWS,),
+    )
+    return [
+        {"task": key, "title": json.loads(spec).get("title", ""), "why": reason}
+        for key, spec, reason in rows
+    ]
+
+
+def _waiting(project: Project) -> list[dict[str, Any]]:
+    rows = project.store.database.all(
+        "SELECT task_key, spec, reason, state, hold, not_before_ms FROM task"
+        " WHERE state = 'blocked' OR (state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1))"
+        " LIMIT ?",
+        (_ROWS,),
+    )
+    return [
+        {
+            "task": key,
+            "title": json.loads(spec).get("title", ""),
+            "why": reason if state == "blocked" else _why(project, key, hold, not_before_ms),
+        }
+        for key, spec, reason, state, hold, not_before_ms in list(rows)
+    ]
+
+
+def _why(project: Project, key: str, hold: int, not_before_ms: int) -> str:
+    from orchestrator.triage.policy import TaskFacts, why_waiting  # noqa: PLC0415
+
+    needs = project.store.database.all(
+        "SELECT d.needs, t.state FROM dependency d LEFT JOIN task t ON t.task_key = d.needs"
+        " WHERE d.task_key = ? AND (t.state IS NULL OR t.state <> 'completed')",
+        (key,),
+    )
+    waits = [(str(name), state) for name, state in needs]
+    facts = TaskFacts(hold=bool(hold), not_before_ms=not_before_ms, waits_for=waits)
+    return "; ".join(why_waiting(facts, project.now().ms))
+
+
+def replay_data(project: Project, which: str | None) -> dict[str, Any]:
+    """Return the story of a run (or task, or attempt), and whether entries and store agree."""
+    what, entries = _chosen(project, which)
+    faults: list[str] = []
+    differences: list[dict[str, str]] = []
+    try:
+        rebuilt = fold(project.store.entries())
+        stored = {key: State(state) for key, state in _states(project)}
+        removed = _removed(project)
+        differences = [
+            {"task": item.task_id, "entries": item.entries_say, "store": item.store_says}
+            for item in compare(rebuilt, stored)
+            if not (item.task_id in removed and item.task_id not in stored)
+        ]
+    except TransitionError as error:
+        faults.append(f"{error.where}: {error.what}")
+    return {
+        "what": what,
+        "story": [
+            {"seq": step.seq, "at": step.at, "task": step.task_id, "kind": step.kind,
+             "what": step.what}
+            for step in story(entries)
+        ],
+        "entries": project.store.ledger.size(),
+        "agrees": not differences and not faults,
+        "differences": differences,
+        "faults": faults,
+    }  # fmt: skip
+
+
+def _states(project: Project) -> Iterator[tuple[str, str]]:
+    yield from project.store.database.all("SELECT task_key, state FROM task")
+
+
+def _removed(project: Project) -> set[str]:
+    return {
+        key
+        for entry in project.store.entries()
+        if entry["kind"] == "queue_edit"
+        for key in entry["body"]["removed"]
+    }
+
+
+def _chosen(project: Project, which: str | None) -> tuple[str, list[dict[str, Any]]]:
+    if which is None:
+        runs = project.store.runs(1)
+        if not runs:
+            raise NothingToDo(
+                "no run has been made here", where="the store", mend="run-campaign makes one"
+            )
+        which = runs[0].run_id
+    for what, found in (
+        (f"run {which}", list(project.store.entries(run_id=which))),
+        (f"task {which}", list(project.store.entries(task_id=which))),
+    ):
+        if found:
+            return what, found
+    of_attempt = [
+        entry for entry in project.store.entries() if entry["body"].get("attempt_id") == which
+    ]
+    if of_attempt:
+        return f"attempt {which}", of_attempt
+    raise NothingToDo(
+        f"nothing is recorded of {which!r}",
+        where="the ledger",
+        mend="status names tasks; without an argument the newest run is told",
+    )
+
+
+def verify_data(
+    project: Project, *, public_key: str | None = None, anchor: str | None = None
+) -> dict[str, Any]:
+    """Check chain, checkpoints, files against the store, evidence, and the folded state."""
+    from workflow_logger import keys  # noqa: PLC0415  cryptography costs 60 ms
+    from workflow_logger.verify import verify_project  # noqa: PLC0415
+
+    key_path = Path(public_key) if public_key else project.home.trusted(project.project_id)
+    trusted = keys.load_public_key(key_path) if key_path.exists() or public_key else None
+    anchor_path = Path(anchor) if anchor else project.home.anchor(project.project_id)
+    report = verify_project(
+        project.root / WORKFLOW_DIR,
+        project.project_id,
+        public_key=trusted,
+        anchor=anchor_path if anchor_path.exists() or anchor else None,
+    )
+    plain = report.to_dict()
+    findings = [_finding(row) for row in plain["findings"]]  # type: ignore[attr-defined]
+    findings += list(_against_store(project))
+    count, wrong = _evidence(project)
+    findings += wrong
+    replayed = replay_data_or_empty(project)
+    findings += replayed
+    return {
+        "verified": all(row["severity"] != "error" for row in findings),
+        "entries": project.store.ledger.size(),
+        "anchored": project.store.ledger.size() - report.unanchored_entries,
+        "evidence": count,
+        "findings": findings,
+        "report": plain,
+    }
+
+
+def _finding(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "severity": str(row.get("severity", row.get("level", "error"))),
+        "rule": str(row.get("rule", "")),
+        "where": str(row.get("where", "")),
+        "what": str(row.get("what", "")),
+        "mend": str(row.get("mend", "")),
+    }
+
+
+def replay_data_or_empty(project: Project) -> list[dict[str, Any]]:
+    """Return what the fold of the entries disagrees with."""
+    if project.store.ledger.size() == 0:
+        return []
+    data = replay_data(project, project.store.runs(1)[0].run_id if project.store.runs(1) else "")
+    rows = [
+        _error("replay.state", row["task"], f"entries say {row['entries']}, store {row['store']}")
+        for row in data["differences"]
+    ]
+    return rows + [_error("replay.table", "ledger", line) for line in data["faults"]]
+
+
+def _error(rule: str, where: str, what: str) -> dict[str, Any]:
+    mend = "somebody edited files or the store; compare with a copy or the anchor"
+    return {"severity": "error", "rule": rule, "where": where, "what": what, "mend": mend}
+
+
+def _against_store(project: Project) -> Iterator[dict[str, Any]]:
+    """Compare the project's file with the stored bytes, line by line."""
+    path = project.root / WORKFLOW_DIR / project.project_id / "events.jsonl"
+    size = project.store.ledger.size()
+    if not path.exists():
+        if size:
+            yield _error("store.no_file", str(path), f"the store has {size} entries, no file")
+        return
+    with path.open("rb") as file:
+        for number, stored in enumerate(project.store.ledger.lines()):
+            line = file.readline()
+            if line != stored:
+                what = "missing" if not line else "other bytes than in the store"
+                yield _error("store.line", f"{path.name}:{number + 1}", what)
+                return
+        if file.readline():
+            yield _error("store.more", f"{path.name}:{size + 1}", "a line that the store lacks")
+
+
+def _evidence(project: Project) -> tuple[int, list[dict[str, Any]]]:
+    """Check each named file of evidence by its digest."""
+    count, wrong = 0, []
+    for entry in project.store.entries():
+        named = entry["body"].get("evidence")
+        for item in named if isinstance(named, list) else ():
+            count += 1
+            problem = _evidence_problem(project.root / item["path"], item)
+            if problem:
+                wrong.append(_error("evidence.file", item["path"], problem))
+    return count, wrong
+
+
+def _evidence_problem(path: Path, item: dict[str, Any]) -> str | None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if sha256(data).hexdigest() != item["sha256"]:
+        return "is not what the ledger names"
+    return None
