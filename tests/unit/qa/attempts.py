@@ -192,9 +192,7 @@ def review(
 
 
 def rules(verdict: Verdict, severity: Severity | None = None) -> set[str]:
-    return {
-        item.rule for item in verdict.findings if severity is None or item.severity is severity
-    }
+    return {item.rule for item in verdict.findings if severity is None or item.severity is severity}
 
 
 def refusals(verdict: Verdict) -> set[str]:

@@ -20,13 +20,13 @@ from tests.unit.qa.attempts import (
     gate,
     link,
     pack,
+    ran,
     result,
     review,
     run,
     seed_facts,
     seed_pack,
     seed_result,
-    ran,
     worker,
 )
 
@@ -254,9 +254,7 @@ CASES: list[tuple[str, Severity, Callable[[], Verdict]]] = [
     (
         "claims.exit_code_differs",
         W,
-        lambda: review(
-            the_result=result(commands_executed=[{"command": COMMAND, "exit_code": 2}])
-        ),
+        lambda: review(the_result=result(commands_executed=[{"command": COMMAND, "exit_code": 2}])),
     ),
     (
         "claims.criterion_unmet",
@@ -377,9 +375,7 @@ CASES: list[tuple[str, Severity, Callable[[], Verdict]]] = [
     (
         "claims.evidence_missing",
         W,
-        lambda: review(
-            pack(), seed_result(), facts(claimed_files=[claimed(exists=False)])
-        ),
+        lambda: review(pack(), seed_result(), facts(claimed_files=[claimed(exists=False)])),
     ),
     (
         "claims.evidence_stale",

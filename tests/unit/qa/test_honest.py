@@ -20,11 +20,11 @@ from tests.unit.qa.attempts import (
     gate,
     link,
     pack,
+    ran,
     refusals,
     result,
     review,
     run,
-    ran,
     unknowns,
 )
 

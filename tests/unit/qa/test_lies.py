@@ -146,7 +146,9 @@ def test_a_wide_pattern_never_unlocks_what_decides(path: str, kind: str) -> None
 @pytest.mark.parametrize("path", ["progress/state.db", ".orchestrator/x", "orchestrator.yaml"])
 def test_the_controllers_own_files_cannot_be_unlocked(path: str) -> None:
     verdict = review(
-        pack(allowed_paths=[path, "**"]), result(files_changed=[path]), facts(changes=[changed(path)])
+        pack(allowed_paths=[path, "**"]),
+        result(files_changed=[path]),
+        facts(changes=[changed(path)]),
     )
     assert "protected.controller" in refusals(verdict)
 
@@ -212,7 +214,8 @@ def test_a_mode_change_outside_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["/etc/passwd", "../../x", "../.git/config", "../progress/state.db", "C:\\x", "\\\\h\\s"]
+    "target",
+    ["/etc/passwd", "../../x", "../.git/config", "../progress/state.db", "C:\\x", "\\\\h\\s"],
 )
 def test_a_link_that_leads_out_is_refused(target: str) -> None:
     change = changed("src/l", "added", new_mode="120000", link_target=target)

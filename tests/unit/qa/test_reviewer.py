@@ -127,16 +127,16 @@ def test_the_verdict_names_the_contract_the_tree_and_the_claim() -> None:
     assert review(answered=False).worker_result is None
 
 
-names = st.text(
-    st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12
-)
+names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12)
 
 
 @given(st.lists(names, min_size=1, max_size=4))
 def test_no_name_at_all_gets_past_an_empty_scope(segments: list[str]) -> None:
     path = "/".join(segments)
     verdict = review(
-        pack(allowed_paths=[]), result(files_changed=[path]), facts(changes=[changed(path, "added")])
+        pack(allowed_paths=[]),
+        result(files_changed=[path]),
+        facts(changes=[changed(path, "added")]),
     )
     assert verdict.colour is Colour.REFUSED or not refusals(verdict) - {"scope.litter"}
     assert verdict.colour is Colour.REFUSED or path.startswith(".artifacts") or _is_litter(path)
