@@ -14,7 +14,7 @@ class Stop(StrEnum):
     DRAINED = "drained"  # nothing is eligible now, and nothing will become so by waiting
     MAX_CYCLES = "max_cycles"
     STAGNANT = "stagnant"  # this many cycles in a row completed nothing
-    IDENTICAL_FAILURES = "identical_failures"  # different tasks fail with one signature
+    IDENTICAL_FAILURES = "identical_failures"  # refusals in a row have one signature
     INTERRUPTED = "interrupted"
     WORKER_UNAVAILABLE = "worker_unavailable"
 
@@ -26,6 +26,14 @@ class CampaignLimits:
     max_cycles: int | None = None
     max_stagnant_cycles: int | None = None
     max_identical_failures: int | None = 5
+
+    def __post_init__(self) -> None:
+        """Refuse bounds under which no campaign could begin."""
+        for name in ("max_cycles", "max_stagnant_cycles", "max_identical_failures"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                msg = f"{name} must be at least 1, got {value}"
+                raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ refused otherwise                   -> fail           (roll back)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from orchestrator.kernel.journey import Journey, Limits, backoff_ms
 from orchestrator.kernel.life import Event
@@ -18,7 +19,23 @@ from orchestrator.protocol.verdict import Colour, Severity, Verdict
 
 # Refusals after which the same session is not trusted with another round: the agent did not end
 # by itself, did not speak the protocol, or reached for what is not its own.
-NO_REWORK_RULES = ("worker.", "work.control_files", "protected.orchestrator")
+NO_REWORK_RULES: Final = frozenset(
+    {
+        "worker.timeout",
+        "worker.silent",
+        "worker.memory",
+        "worker.flooded",
+        "worker.died",
+        "worker.exit_code",
+        "worker.unparseable",
+        "worker.no_answer",
+        "work.control_files",
+        "protected.controller",
+        "scope.git_internals",
+    }
+)
+# What is true of any work that stopped half-way: not held against a worker that says so itself.
+_BLOCKED_IS_ENOUGH: Final = ("worker.says_blocked", "work.nothing_changed", "check.", "claims.")
 HONEST_RULES = ("worker.says_",)  # it ended by itself and said so: that is no breach
 
 
@@ -88,7 +105,7 @@ def count_failure(signature: str, journey: Journey) -> Journey:
 
 
 def _only_claim(verdict: Verdict) -> bool:
-    """Whether nothing is held against the worker but its own word that it is blocked."""
+    """Whether nothing is held against the worker but that it could not go on."""
     return all(
         finding.rule.startswith(("claims.", "work.", "check.", *HONEST_RULES))
         for finding in verdict.findings

@@ -28,7 +28,7 @@ class Limits:
             if getattr(self, name) < 1:
                 msg = f"{name} must be at least 1, got {getattr(self, name)}"
                 raise ValueError(msg)
-        for name in ("max_rework_rounds", "max_interruptions", "backoff_base_ms"):
+        for name in ("max_rework_rounds", "max_interruptions", "backoff_base_ms", "backoff_max_ms"):
             if getattr(self, name) < 0:
                 msg = f"{name} must not be negative, got {getattr(self, name)}"
                 raise ValueError(msg)

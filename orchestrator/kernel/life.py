@@ -7,7 +7,8 @@
     in_review          the worker ended; the controller looks for itself
     rework             refused with a ReworkPack; the same session goes on
     awaiting_approval  a person has to answer
-    quarantined        nothing could be proved: a check could not run, or the harness broke
+    quarantined        nothing could be proved: a check could not run, or the controller died
+                       over this task too often, wherever it stood
     completed          accepted; nothing leads out
     failed             refused, and the journey is used up; a person may requeue it
     blocked            cannot start: no StepPack, refused by the guard, put aside by a person
@@ -73,9 +74,10 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType({
     State.PENDING: {Event.CLAIM: State.CLAIMED, Event.BLOCK: State.BLOCKED,
                     Event.CANCEL: State.CANCELLED},
     State.CLAIMED: {Event.PREPARE: State.PREPARED, Event.BLOCK: State.BLOCKED,
-                    Event.ASK: State.AWAITING_APPROVAL, Event.INTERRUPT: State.PENDING},
+                    Event.ASK: State.AWAITING_APPROVAL, Event.INTERRUPT: State.PENDING,
+                    Event.QUARANTINE: State.QUARANTINED},
     State.PREPARED: {Event.DISPATCH: State.DISPATCHED, Event.BLOCK: State.BLOCKED,
-                     Event.INTERRUPT: State.PENDING},
+                     Event.INTERRUPT: State.PENDING, Event.QUARANTINE: State.QUARANTINED},
     State.DISPATCHED: {Event.RECEIVE: State.IN_REVIEW, Event.INTERRUPT: State.PENDING,
                        Event.QUARANTINE: State.QUARANTINED},
     State.IN_REVIEW: {Event.ACCEPT: State.COMPLETED, Event.ORDER_REWORK: State.REWORK,
