@@ -18,7 +18,12 @@ pytestmark = pytest.mark.usefixtures("no_children")
 def test_a_cancel_from_another_thread_ends_the_run(stage: Stage) -> None:
     token = CancelToken()
     started = threading.Event()
-    thread = threading.Thread(target=lambda: (started.wait(), token.set()))
+
+    def cancel() -> None:
+        started.wait(20)
+        token.set()
+
+    thread = threading.Thread(target=cancel)
     thread.start()
     outcome = stage.play(
         "os.write(1, b'x'); forever()", cancel=token, on_output=lambda *_: started.set()
