@@ -7,6 +7,7 @@ expanded and nothing is run.
 from __future__ import annotations
 
 import itertools
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ _OPERATORS: Final = (
     "<(", ">(", ";", "&", "|", "(", ")", "<", ">", "\n",
 )  # fmt: skip
 _STARTS: Final = frozenset(operator[0] for operator in _OPERATORS)
+_AFTER_DOLLAR: Final = frozenset(string.ascii_letters + string.digits + "_@*#?$!-")
 _LIVE: Final = frozenset("*?[~")  # expanded when a word holds them bare
 
 
@@ -135,7 +137,7 @@ def _double_quoted(command: str, start: int) -> tuple[str, int, bool]:
             place += 2
         elif char in "$`":
             end = _expansion(command, place)
-            live = live or end > place + 1
+            live = live or end > place + 1 or command[end : end + 1] in _AFTER_DOLLAR
             text.append(command[place:end])
             place = end
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from orchestrator.protocol.verdict import Colour, Verdict
@@ -113,7 +115,7 @@ LIES = [
 
 
 @pytest.mark.parametrize(("lie", "reason"), LIES, ids=[lie.__name__ for lie, _ in LIES])
-def test_each_lie_is_refused_for_its_own_reason(lie, reason) -> None:
+def test_each_lie_is_refused_for_its_own_reason(lie: Callable[[], Verdict], reason: str) -> None:
     verdict = lie()
     assert verdict.colour is Colour.REFUSED
     assert verdict.reason_code == reason

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from orchestrator.protocol.evidence import Observations
 from orchestrator.protocol.rework_pack import ReworkPack
+from orchestrator.protocol.step_result import StepResult
 from orchestrator.qa.rework import ReworkBuilder, rework_bytes
 from tests.unit.qa.attempts import (
     AC1,
@@ -24,10 +27,16 @@ from tests.unit.qa.attempts import (
 RED = run(exit_code=1, tests=ran(3, failed=1), tail="FAILED tests/test_a.py::test_empty")
 
 
-def build(the_facts=None, the_result=None, **more) -> ReworkPack:
+def build(
+    the_facts: Observations | None = None, the_result: StepResult | None = None, **more: Any
+) -> ReworkPack:
     seen = the_facts or facts(commands=[RED])
     verdict = review(the_result=the_result, the_facts=seen)
-    arguments = {"revision": 1, "rounds_left": 2, "observations_digest": "d" * 64} | more
+    arguments: dict[str, Any] = {
+        "revision": 1,
+        "rounds_left": 2,
+        "observations_digest": "d" * 64,
+    } | more
     return ReworkBuilder().build(pack(), verdict, seen, **arguments)
 
 
