@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.protocol.changes import Change, ChangeKind
@@ -48,6 +48,9 @@ from orchestrator.workspace.walk import (
     remove_empty_parents,
     remove_path,
 )
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 BUILT_IN_IGNORES: Final = (
     "__pycache__/",
@@ -215,9 +218,7 @@ class FileTree:
         if not is_own_ref(ref):
             raise ValueError(f"expected a ref below refs/orchestrator/, found {ref!r}")
         record = {"tree": tree, "parent": parent, "message": message, "at": at_epoch_sec}
-        commit = self._store._put(  # noqa: SLF001
-            json.dumps(record, sort_keys=True).encode("utf-8")
-        )
+        commit = self._store.put(json.dumps(record, sort_keys=True).encode("utf-8"))
         path = self._base / f"{ref}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
@@ -385,8 +386,8 @@ class _Look:
         return None if os.access(self._tree.root / path, os.R_OK) else "unreadable"
 
 
-def _ignore_rules(root: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415  25 ms that a git project does not pay
+def _ignore_rules(root: Path) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  25 ms; a git project does not pay
 
     own = root / ".gitignore"
     lines: list[str] = list(BUILT_IN_IGNORES)

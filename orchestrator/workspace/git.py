@@ -18,6 +18,7 @@ process group: a Ctrl-C at the terminal does not cut a restore in two.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -82,15 +83,23 @@ class Git:
     Args:
         environment: the variables that pin this repository; added to `ENVIRONMENT`.
         timeout_sec: a git that takes longer is killed (a FIFO where a file was expected).
+        guard: a file that every child holds locked while it runs (see `wait_for_orphans`).
 
     `child_seconds` is the wall time spent in children, `spawned` their number.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, timeout_sec: float = TIMEOUT_SEC) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        timeout_sec: float = TIMEOUT_SEC,
+        guard: Path | None = None,
+    ) -> None:
         self.binary = find_git()
         self.child_seconds = 0.0
         self.spawned = 0
         self._timeout_sec = timeout_sec
+        self._guard = guard
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             **ENVIRONMENT,
@@ -124,7 +133,9 @@ class Git:
         argv = ["git", *place, *NEUTRAL, *args]
         start = time.perf_counter()
         try:
-            code, out, err = _spawn(self.binary, argv, environment, stdin, self._timeout_sec)
+            code, out, err = _spawn(
+                self.binary, argv, environment, stdin, self._timeout_sec, self._guard
+            )
         finally:
             self.child_seconds += time.perf_counter() - start
             self.spawned += 1
@@ -136,6 +147,18 @@ class Git:
             where=str(cwd or self._environment.get("GIT_DIR", "")),
             mend="read git's own message; the user's index, HEAD and branches were not touched",
         )
+
+
+def wait_for_orphans(guard: Path) -> None:
+    """Wait until no git holds `guard`: a controller was killed, and its git is still writing.
+
+    Each of them ends by itself: nothing waits for the dead controller.
+    """
+    descriptor = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
 
 
 def find_git() -> str:
@@ -185,21 +208,28 @@ def _spawn(
     environment: Mapping[str, str],
     stdin: bytes,
     timeout_sec: float,
+    guard: Path | None = None,
 ) -> tuple[int, bytes, bytes]:
     """Run one child to its end: exit code (negative for a signal), output, error output."""
     given, said = _memory_file(stdin), _memory_file(b"")
     reader, writer = os.pipe()
+    held = -1
     try:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, given, 0),
+            (os.POSIX_SPAWN_DUP2, writer, 1),
+            (os.POSIX_SPAWN_DUP2, said, 2),
+        ]
+        if guard is not None:
+            held = os.open(guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(held, fcntl.LOCK_SH)  # the lock lives as long as the child's copy
+            actions.append((os.POSIX_SPAWN_DUP2, held, 3))
         try:
             pid = os.posix_spawn(
                 binary,
                 argv,
                 environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, given, 0),
-                    (os.POSIX_SPAWN_DUP2, writer, 1),
-                    (os.POSIX_SPAWN_DUP2, said, 2),
-                ],
+                file_actions=actions,
                 setpgroup=0,
                 setsigmask=(),
                 setsigdef=(signal.SIGPIPE,),
@@ -221,7 +251,7 @@ def _spawn(
         os.lseek(said, 0, os.SEEK_SET)
         return code, out, os.read(said, 65536)
     finally:
-        for descriptor in (given, said, reader, writer):
+        for descriptor in (given, said, reader, writer, held):
             if descriptor >= 0:
                 os.close(descriptor)
 

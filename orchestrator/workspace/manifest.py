@@ -39,13 +39,14 @@ class ContentStore:
         """Store the contents of a file or link; return its mode and digest."""
         if stat.S_ISLNK(info.st_mode):
             content = os.fsencode(place.readlink())
-            return LINK, self._put(content)
+            return LINK, self.put(content)
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123  opened without following a link
             content = file.read()
-        return EXECUTABLE if info.st_mode & 0o100 else FILE, self._put(content)
+        return EXECUTABLE if info.st_mode & 0o100 else FILE, self.put(content)
 
-    def _put(self, content: bytes) -> str:
+    def put(self, content: bytes) -> str:
+        """Store `content`; return its digest."""
         digest = hashlib.sha256(content).hexdigest()
         path = self._blob(digest)
         if not path.exists():

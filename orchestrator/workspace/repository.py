@@ -28,7 +28,7 @@ from typing import Final
 
 from orchestrator.errors import WorkspaceError
 from orchestrator.vocabulary import CONTROL_DIRS
-from orchestrator.workspace.git import Git
+from orchestrator.workspace.git import Git, wait_for_orphans
 
 ATTRIBUTES: Final = "* !text !eol !crlf !ident !filter !working-tree-encoding !diff !merge\n"
 
@@ -261,6 +261,7 @@ def build_private_dir(repository: Repository, scratch: Path) -> Path:
     private = scratch / "git"
     for part in ("objects/pack", "objects/info", "refs/heads", "info"):
         (private / part).mkdir(parents=True, exist_ok=True)
+    wait_for_orphans(private / "running")
     extensions = ""
     if repository.object_format != "sha1":
         extensions = f"[extensions]\n\tobjectFormat = {repository.object_format}\n"

@@ -65,7 +65,9 @@ class GitTree:
         self.size_limit_bytes = size_limit_bytes
         self._repository = repository
         self._private = build_private_dir(repository, scratch)
-        self.git = Git(private_environment(repository, self._private))
+        self.git = Git(
+            private_environment(repository, self._private), guard=self._private / "running"
+        )
         self._user_git = Git(repository.environment())
         self._index = PrivateIndex(self.git, self._private, repository)
         kept, self._links = self._index.open()
