@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("look", "status", "Show the queue: what is done, refused, waiting, and why."),
     "replay": ("look", "replay", "Tell a run's story from its entries, and check the store."),
     "verify": ("look", "verify", "Check ledger, files and evidence against each other."),
+    "queue-take": ("setup", "queue_take", "Import an edit of the queue that was held."),
     "prepare": ("prepare", "prepare", "Check a task's readiness, choose its tier, compile tier 3."),
     "prepare-next": ("prepare", "prepare_next", "Show which task would be next, claim nothing."),
     "dispatch-step": ("step", "dispatch_step", "Send one StepPack to a worker, outside the queue."),

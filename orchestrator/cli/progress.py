@@ -124,6 +124,8 @@ def _queue(facts: dict[str, Any]) -> str:
     refused: Any = facts.get("refused")
     if refused:
         lines = "\n".join(f"    {line}" for line in refused)
+        if facts.get("held_as"):
+            return f"! an edit of the queue is held, because a worker could have made it:\n{lines}"
         return f"! the queue file was not taken over, the last good state stays:\n{lines}"
     said = [f"{facts[name]} {name}" for name in ("added", "changed", "removed", "moved")
             if facts.get(name)]  # fmt: skip

@@ -49,3 +49,26 @@ def _doctor_text(data: dict[str, Any]) -> str:
         if row["mend"]:
             lines.append(f"     {'':<{width}}  mend: {row['mend']}")
     return "\n".join(lines)
+
+
+@click.command("queue-take")
+@click.argument("file", type=click.Path(dir_okay=False))
+@common
+def queue_take(
+    *, file: str, project_dir: str | None, progress_dir: str | None, as_json: bool
+) -> int:
+    """Import an edit of the queue that was held: it is yours. Works while a campaign runs."""
+    from orchestrator.wiring.setup import take_queue
+
+    data = take_queue(project_dir, progress_dir, file)
+    emit("queue-take", data, as_json=as_json, text=lambda: _take_text(data))
+    return 0
+
+
+def _take_text(data: dict[str, Any]) -> str:
+    said = [
+        f"{name} {' '.join(data[name])}"
+        for name in ("added", "changed", "removed", "moved")
+        if data[name]
+    ]
+    return "; ".join(said) or "nothing differs"

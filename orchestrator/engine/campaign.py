@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.engine.cycle import Cycle
+from orchestrator.engine.effects import tell_edit
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.reports import CycleReport
 from orchestrator.errors import WorkerError
@@ -15,7 +16,6 @@ from orchestrator.kernel.campaign import (
     after_cycle,
     why_stop,
 )
-from orchestrator.kernel.work import QueueEdit
 
 _LONGEST_WAIT_MS = 500  # so that an edit of the queue or a stop is noticed soon
 _KEPT_REPORTS = 2000  # what the summary holds; the ledger has all
@@ -77,17 +77,3 @@ def _wait_for_work(parts: Parts) -> bool:
         parts.listener.tell("waiting", milliseconds=wake - now)
         parts.clock.wait(min(wake - now, _LONGEST_WAIT_MS))
     return True
-
-
-def tell_edit(parts: Parts, edit: QueueEdit) -> None:
-    """Say what reading the queue file led to."""
-    if edit.is_empty:
-        return
-    parts.listener.tell(
-        "queue_read",
-        added=len(edit.added),
-        changed=len(edit.changed),
-        removed=len(edit.removed),
-        moved=len(edit.moved),
-        refused=edit.refused,
-    )

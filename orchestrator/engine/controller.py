@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from orchestrator.engine.campaign import CampaignReport, run_campaign, tell_edit
+from orchestrator.engine.campaign import CampaignReport, run_campaign
 from orchestrator.engine.cycle import Cycle
+from orchestrator.engine.effects import tell_edit
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.recovery import Recovered, recover
 from orchestrator.engine.reports import CycleOptions, CycleReport

@@ -11,6 +11,7 @@ from orchestrator.kernel.decide import NextStep, after_interruption
 from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Effect, Move, TaskRecord
+from orchestrator.kernel.work import QueueEdit
 
 
 def rollback_effect(checkpoint_id: str, attempt_id: str) -> Effect:
@@ -79,3 +80,18 @@ def run_effects(parts: Parts) -> int:
         parts.store.effect_done(effect)
         done += 1
     return done
+
+
+def tell_edit(parts: Parts, edit: QueueEdit) -> None:
+    """Say what reading the queue file led to."""
+    if edit.is_empty:
+        return
+    parts.listener.tell(
+        "queue_read",
+        added=len(edit.added),
+        changed=len(edit.changed),
+        removed=len(edit.removed),
+        moved=len(edit.moved),
+        refused=edit.refused,
+        held_as=edit.held_as,
+    )

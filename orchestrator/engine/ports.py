@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orchestrator.kernel.records import Moment, Move, Moved, PendingEffect, RunRecord, TaskRecord
 from orchestrator.kernel.work import (
+    AttemptWindow,
     CheckpointTaken,
     LoadedPack,
     QueueEdit,
@@ -173,8 +174,11 @@ class Processes(Protocol):
 class QueueInput(Protocol):
     """The queue file that a person edits."""
 
-    def sync(self, moment: Moment, *, during_attempt: str | None = None) -> QueueEdit:
-        """Read the file if it changed, import what is allowed, say what was refused."""
+    def sync(self, moment: Moment, *, window: AttemptWindow | None = None) -> QueueEdit:
+        """Read the file if it changed, import what is allowed, say what was refused.
+
+        window: a worker ran in the tree since the last look, so it could have written the file.
+        """
         ...
 
 

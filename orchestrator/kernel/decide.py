@@ -36,7 +36,6 @@ NO_REWORK_RULES: Final = frozenset(
 )
 # What is true of any work that stopped half-way: not held against a worker that says so itself.
 _BLOCKED_IS_ENOUGH: Final = ("worker.says_blocked", "work.nothing_changed", "check.", "claims.")
-HONEST_RULES = ("worker.says_",)  # it ended by itself and said so: that is no breach
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def count_failure(signature: str, journey: Journey) -> Journey:
 def _only_claim(verdict: Verdict) -> bool:
     """Whether nothing is held against the worker but that it could not go on."""
     return all(
-        finding.rule.startswith(("claims.", "work.", "check.", *HONEST_RULES))
+        finding.rule.startswith(_BLOCKED_IS_ENOUGH)
         for finding in verdict.findings
         if finding.severity is Severity.REFUSAL
     )
@@ -120,7 +119,7 @@ def _may_rework(verdict: Verdict, journey: Journey, limits: Limits, *, can_resum
         and journey.dispatches < limits.max_dispatches
         and journey.identical_failures < limits.max_identical_failures
         and not any(
-            finding.rule.startswith(NO_REWORK_RULES) and not finding.rule.startswith(HONEST_RULES)
+            finding.rule in NO_REWORK_RULES
             for finding in verdict.findings
             if finding.severity is Severity.REFUSAL
         )

@@ -68,6 +68,17 @@ class CheckpointTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptWindow:
+    """The time in which a worker ran in the tree, and what is known to have changed in it.
+
+    changed: paths relative to the project; None when nobody looked.
+    """
+
+    attempt_id: str
+    changed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueEdit:
     """What reading the queue file led to; empty when the file is as the store last wrote it."""
 
@@ -76,6 +87,7 @@ class QueueEdit:
     removed: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()  # lines `file:line:col: path: message`, last good state kept
+    held_as: str = ""  # where an edit lies that nobody can attribute
     digest: str = ""
 
     @property

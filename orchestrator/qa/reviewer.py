@@ -32,6 +32,9 @@ _SCOPE_RULES: Final = frozenset(
 )
 
 
+_OWN_WORD: Final = frozenset({"worker.says_fail", "claims.criterion_unmet"})
+
+
 class StepQAReviewer:
     """Reviews attempts under one policy. Pure: same input, same verdict."""
 
@@ -107,10 +110,16 @@ def _weight(item: Finding) -> tuple[int, str, str, str]:
 
 
 def _colour(findings: Sequence[Finding]) -> Colour:
-    severities = {item.severity for item in findings}
-    if Severity.REFUSAL in severities:
-        return Colour.REFUSED
-    return Colour.UNKNOWN if Severity.UNKNOWN in severities else Colour.ACCEPTED
+    """Give the colour.
+
+    A worker that honestly says that a check does not run here says what we saw ourselves: its own
+    word is then no refusal, and nothing is proved.
+    """
+    refusals = {item.rule for item in findings if item.severity is Severity.REFUSAL}
+    unknown = any(item.severity is Severity.UNKNOWN for item in findings)
+    if unknown and refusals <= _OWN_WORD:
+        return Colour.UNKNOWN
+    return Colour.REFUSED if refusals else Colour.ACCEPTED
 
 
 def _reason(colour: Colour, findings: Sequence[Finding]) -> str:

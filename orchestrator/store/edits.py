@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.kernel.journey import Journey
@@ -11,30 +11,60 @@ from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Moment, Move
 from orchestrator.protocol.task import Task
 from orchestrator.store.store import SqlStore, journey_dict
-from orchestrator.triage.edits import Edits, Known, spec_of
+from orchestrator.triage.edits import Edits, Known, Remark, spec_of
 from orchestrator.triage.policy import sort_key
 
 _LISTED = 1000  # names in a ledger entry; the counts are always there
 
 
 class KnownTasks(Mapping[str, Known]):
-    """The store's tasks as `triage.edits` wants them; a row is read when it is asked for."""
+    """The store's tasks as `triage.edits` wants them; a row is read when it is asked for.
+
+    A task that a person removed from the file is not known, though its record stays. One that
+    was completed cannot come back: its log is closed. `closed` collects what was asked for.
+    """
 
     def __init__(self, store: SqlStore) -> None:
         self._db = store.database
+        self.row = 0  # of the file: which one is being compared
+        self.closed: list[tuple[int, str]] = []
 
     def __getitem__(self, key: str) -> Known:
-        row = self._db.one("SELECT spec, state, updated_at FROM task WHERE task_key = ?", (key,))
+        row = self._db.one(
+            "SELECT spec, state, updated_at, listed FROM task WHERE task_key = ?", (key,)
+        )
         if row is None:
+            raise KeyError(key)
+        if not row[3]:
+            if row[1] == State.COMPLETED:
+                self.closed.append((self.row, key))
             raise KeyError(key)
         return Known.of(Task.model_validate_json(row[0]), row[1], row[2])
 
+    def counted(self, tasks: Iterable[Task]) -> Iterator[Task]:
+        """Pass the rows of the file on, and remember which one it is."""
+        for self.row, task in enumerate(tasks):
+            yield task
+
+    def remarks(self) -> list[Remark]:
+        """Return a refusal for each completed task that the file brings back."""
+        return [
+            Remark(
+                "queue.closed_key",
+                key,
+                ("tasks", row, "task_key"),
+                f"{key} was completed and removed; its record is closed",
+                "give new work a new task_key",
+            )
+            for row, key in self.closed
+        ]
+
     def __iter__(self) -> Iterator[str]:
-        for (key,) in self._db.all("SELECT task_key FROM task ORDER BY seq"):
+        for (key,) in self._db.all("SELECT task_key FROM task WHERE listed = 1 ORDER BY seq"):
             yield key
 
     def __len__(self) -> int:
-        row = self._db.one("SELECT COUNT(*) FROM task")
+        row = self._db.one("SELECT COUNT(*) FROM task WHERE listed = 1")
         return int(row[0]) if row else 0
 
 
@@ -43,11 +73,9 @@ def apply_edits(
 ) -> None:
     """Carry out an edit that nothing refuses; `note` goes into its ledger entry."""
     with store.transaction():
-        _add(store, edits.added, moment)
+        returned = _add(store, edits.added, moment)
         for change in edits.changed:
             _change(store, change.task, moment)
-        for key in edits.removed:
-            _remove(store, key)
         changes = {change.task.task_key: [one.name for one in change.fields]
                    for change in edits.changed[:_LISTED]}  # fmt: skip
         store.ledger.append(
@@ -67,6 +95,10 @@ def apply_edits(
                 "requeued": edits.requeued[:_LISTED],
             },
         )
+        for key in edits.removed:
+            _remove(store, key, moment, run_id)
+        for key in returned:
+            _person_moves(store, key, Event.REVIVE, moment, run_id)
         for key in edits.cancelled:
             _person_moves(store, key, Event.CANCEL, moment, run_id)
         for key in edits.requeued:
@@ -96,16 +128,21 @@ def _person_moves(
     )
 
 
-def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> None:
+def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> list[str]:
+    """Add tasks; return the keys that were there before, cancelled and not listed."""
     db = store.database
     row = db.one("SELECT COALESCE(MAX(seq), 0) FROM task")
     first = (row[0] if row else 0) + 1
     journey = json.dumps(journey_dict(Journey()))
     unmet = _unmet_counts(store, tasks)
+    # `ON CONFLICT` keeps the record of a task that comes back; _change writes what is new.
     db.many(
         "INSERT INTO task (task_key, seq, state, sort_key, enqueued_ms, hold, unmet, parked,"
-        " not_before_ms, spec, journey, reason, revision, attempt, lease_token, lease_until_ms,"
-        " updated_at) VALUES (?, ?, 'pending', ?, ?, ?, ?, 0, 0, ?, ?, '', 0, -1, 0, 0, ?)",
+        " not_before_ms, listed, spec, journey, reason, revision, attempt, lease_token,"
+        " lease_until_ms, updated_at)"
+        " VALUES (?, ?, 'pending', ?, ?, ?, ?, 0, 0, 1, ?, ?, '', 0, -1, 0, 0, ?)"
+        " ON CONFLICT (task_key) DO UPDATE SET seq = excluded.seq, listed = 2,"
+        " enqueued_ms = excluded.enqueued_ms",
         (
             (
                 task.task_key,
@@ -121,11 +158,23 @@ def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> None:
             for number, task in enumerate(tasks)
         ),
     )
+    returned = [key for (key,) in db.all("SELECT task_key FROM task WHERE listed = 2")]
+    again = set(returned)
+    for task in tasks:
+        if task.task_key in again:
+            _change(store, task, moment)
+            db.run("UPDATE task SET listed = 1 WHERE task_key = ?", (task.task_key,))
     db.many(
         "INSERT INTO dependency (task_key, needs) VALUES (?, ?)",
-        ((task.task_key, needs) for task in tasks for needs in dict.fromkeys(task.depends_on)),
+        (
+            (task.task_key, needs)
+            for task in tasks
+            if task.task_key not in again
+            for needs in dict.fromkeys(task.depends_on)
+        ),
     )
-    store.count("state.pending", len(tasks))
+    store.count("state.pending", len(tasks) - len(returned))
+    return returned
 
 
 def _unmet_counts(store: SqlStore, tasks: list[Task]) -> dict[str, int]:
@@ -161,13 +210,24 @@ def _change(store: SqlStore, task: Task, moment: Moment) -> None:
     )
 
 
-def _remove(store: SqlStore, key: str) -> None:
-    row = store.database.one("SELECT state FROM task WHERE task_key = ?", (key,))
+def _remove(store: SqlStore, key: str, moment: Moment, run_id: str | None) -> None:
+    db = store.database
+    row = db.one(
+        "SELECT t.state, h.size FROM task t LEFT JOIN task_head h ON h.task_id = t.task_key"
+        " WHERE t.task_key = ?",
+        (key,),
+    )
     if row is None:
         return
-    store.database.run("DELETE FROM task WHERE task_key = ?", (key,))
-    store.database.run("DELETE FROM dependency WHERE task_key = ?", (key,))
-    store.count(f"state.{row[0]}", -1)
+    state, entries = row
+    if entries:
+        if state not in {State.COMPLETED, State.CANCELLED}:
+            _person_moves(store, key, Event.CANCEL, moment, run_id)
+        db.run("UPDATE task SET listed = 0 WHERE task_key = ?", (key,))
+        return
+    db.run("DELETE FROM task WHERE task_key = ?", (key,))
+    db.run("DELETE FROM dependency WHERE task_key = ?", (key,))
+    store.count(f"state.{state}", -1)
 
 
 def _spec_json(task: Task) -> str:

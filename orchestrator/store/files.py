@@ -2,41 +2,113 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from orchestrator.errors import StoreError
 
+Signature = tuple[int, int, int]
 
-def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = False) -> os.stat_result:
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+class ChangedMeanwhileError(Exception):
+    """The file is not the one that the caller expected to replace; nothing was replaced."""
+
+
+def replace_file(
+    path: Path,
+    chunks: Iterable[bytes],
+    *,
+    durable: bool = False,
+    expected: Signature | None = None,
+) -> os.stat_result:
     """Write `chunks` beside `path`, then rename. Returns the new file's status.
 
+    Args:
+        path: the file; its folder is made when it is missing.
+        chunks: the content.
+        durable: wait until content and name are on disk.
+        expected: the signature of the file that may be replaced; None: whatever is there.
+
     Raises:
+        ChangedMeanwhileError: another file than the expected one was there, and still is.
         StoreError: the disk refused; `path` is as it was.
     """
     staged = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with staged.open("wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-            status = os.fstat(file.fileno())
-        os.replace(staged, path)  # noqa: PTH105  the same call, without the wrapper
+        handle = open_new(staged)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(chunks)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+                status = os.fstat(file.fileno())
+            if expected is None:
+                os.replace(staged, path)  # noqa: PTH105  the same call, without the wrapper
+            else:
+                _exchange_checked(staged, path, expected)
+        except BaseException:
+            staged.unlink(missing_ok=True)
+            raise
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write: {error.strerror}",
             where=str(path),
             mend="free some space or make the folder writable; the old file is untouched",
         ) from error
     return status
+
+
+def open_new(path: Path) -> int:
+    """Open a file that is certainly new: what lay there (a link, a pipe) is removed, not used."""
+    try:
+        return os.open(path, _NEW, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        path.unlink()
+    return os.open(path, _NEW, 0o644)
+
+
+def _exchange_checked(staged: Path, path: Path, expected: Signature) -> None:
+    """Swap the two names, look at what was there, and swap back when it is not the expected."""
+    if signature(path) != expected:
+        raise ChangedMeanwhileError
+    if not _exchange(staged, path):
+        os.replace(staged, path)  # noqa: PTH105
+        return
+    if signature(staged) != expected:
+        _exchange(staged, path)
+        raise ChangedMeanwhileError
+    staged.unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the system cannot."""
+    rename = _renameat2()
+    if rename is None:
+        return False
+    done = rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return bool(done == 0)
+
+
+@cache
+def _renameat2() -> Callable[..., int] | None:
+    import ctypes  # noqa: PLC0415  only who writes over a person's file needs it
+
+    try:
+        function: Callable[..., int] = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return None
+    return function
 
 
 def sync_folder(path: Path) -> None:
@@ -48,7 +120,7 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def signature(path: Path) -> tuple[int, int, int] | None:
+def signature(path: Path) -> Signature | None:
     """Return what changes when a file is written: inode, size, time of change. None: no file."""
     try:
         status = os.stat(path)  # noqa: PTH116  a microsecond, once a cycle

@@ -3,25 +3,33 @@
 The file is known by its signature (inode, size, time) and its digest. What we wrote ourselves is
 never read back; anything else is a person's edit. A broken or refused edit stays on disk as it
 is, and the view goes to `task_queue.view.json` beside it until the edit is mended.
+
+An edit that was made while a worker ran in the same tree may be the worker's. What gives a task
+more is then held: the file is put aside, the view takes its place again, and a person takes the
+edit over with `queue-take`, or does not (decision 0007).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from orchestrator.errors import ContractError, StoreError
 from orchestrator.kernel.records import Moment
-from orchestrator.kernel.work import QueueEdit
+from orchestrator.kernel.work import AttemptWindow, QueueEdit
 from orchestrator.protocol.queue_text import iter_tasks, place_of
-from orchestrator.store.edits import KnownTasks, apply_edits
-from orchestrator.store.files import replace_file, signature
+from orchestrator.store.edits import KnownTasks, apply_in_transaction
+from orchestrator.store.files import ChangedMeanwhileError, Signature, replace_file, signature
 from orchestrator.store.store import SqlStore
-from orchestrator.triage.edits import Edits, compare
+from orchestrator.triage.edits import Edits, Remark, compare, doubtful
+from orchestrator.vocabulary import CONTROL_DIRS
 
 _SETTING = "queue_file"
+_TICK_MS = 50  # coarser than the clock of any usual file system
+_TRIES = 5
 
 
 class QueueFile:
@@ -30,10 +38,13 @@ class QueueFile:
     def __init__(self, store: SqlStore, path: Path) -> None:
         self._store = store
         self.path = path
+        self._view = path.with_name(f"{path.stem}.view.json")
         remembered = store.setting(f"{_SETTING}:{path}")
         self._digest = remembered or ""
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Signature | None = None
         self._refused = False
+        self._refused_digest = ""
+        self._untold = QueueEdit()  # what `write` found; the next `sync` tells it
 
     @property
     def is_refused(self) -> bool:
@@ -41,30 +52,54 @@ class QueueFile:
         return self._refused
 
     def sync(self, moment: Moment, *, during_attempt: str | None = None) -> QueueEdit:
-        """Read the file if it changed, import what is allowed, say what was refused."""
+        """Read the file if it changed, import what is allowed, say what was refused.
+
+        Raises:
+            StoreError: the file is there and cannot be read.
+        """
+        edit = _merged(self._untold, self._sync(moment, during_attempt))
+        self._untold = QueueEdit()
+        return edit
+
+    def _sync(self, moment: Moment, during_attempt: str | None) -> QueueEdit:
         now = signature(self.path)
-        if now is None or now == self._seen:
+        if now is None:  # removed: the next view writes it anew
+            self._seen, self._refused = None, False
+            return QueueEdit()
+        if now == self._seen:
             return QueueEdit()
         data = self._read()
-        self._seen = now
+        # A second write within one tick of the file system's clock leaves size and time as they
+        # are; so a file that is that new is looked at once more.
+        is_settled = moment.ms - now[2] // 1_000_000 > _TICK_MS
+        self._seen = now if is_settled else None
         digest = sha256(data).hexdigest()
         if digest == self._digest:
+            self._refused = False  # what was refused is gone again
             return QueueEdit()
+        if self._refused and digest == self._refused_digest:
+            return QueueEdit()
+        return self._import(data, digest, moment, during_attempt)
+
+    def _import(
+        self, data: bytes, digest: str, moment: Moment, during_attempt: str | None
+    ) -> QueueEdit:
+        known = KnownTasks(self._store)
         try:
-            edits = compare(iter_tasks(data, self.path.name), KnownTasks(self._store))
+            edits = compare(known.counted(iter_tasks(data, self.path.name)), known)
         except ContractError as error:
-            self._refused = True
-            return QueueEdit(refused=error.problems or (error.what,), digest=digest)
-        if edits.refused:
-            self._refused = True
-            return QueueEdit(refused=self._told(edits, data), digest=digest)
+            return self._refuse(error.problems or (error.what,), digest)
+        refused = [*edits.refused, *known.remarks()]
+        if refused:
+            return self._refuse(self._told(refused, data), digest)
         self._refused = False
-        if not edits.is_empty:
-            note = {"file": self.path.name, "digest": digest}
-            if during_attempt:
-                note["during_attempt"] = during_attempt
-            apply_edits(self._store, edits, moment, run_id=None, note=note)
-        self._remember(digest)
+        with self._store.transaction():
+            if not edits.is_empty:
+                note = {"file": self.path.name, "digest": digest}
+                if during_attempt:
+                    note["during_attempt"] = during_attempt
+                apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
+            self._remember(digest)
         return QueueEdit(
             added=tuple(task.task_key for task in edits.added),
             changed=tuple(change.task.task_key for change in edits.changed),
@@ -72,6 +107,10 @@ class QueueFile:
             moved=(*edits.cancelled, *edits.requeued),
             digest=digest,
         )
+
+    def _refuse(self, lines: Sequence[str], digest: str) -> QueueEdit:
+        self._refused, self._refused_digest = True, digest
+        return QueueEdit(refused=tuple(lines), digest=digest)
 
     def _read(self) -> bytes:
         try:
@@ -83,9 +122,9 @@ class QueueFile:
                 mend="make the file readable",
             ) from error
 
-    def _told(self, edits: Edits, data: bytes) -> tuple[str, ...]:
+    def _told(self, refused: Sequence[Remark], data: bytes) -> tuple[str, ...]:
         lines = []
-        for remark in edits.refused:
+        for remark in refused:
             line, column = place_of(data, remark.path)
             lines.append(
                 f"{self.path.name}:{line}:{column}: {remark.where}: {remark.what}; {remark.mend}"
@@ -97,12 +136,26 @@ class QueueFile:
         self._store.set_setting(f"{_SETTING}:{self.path}", digest)
 
     def write(self, moment: Moment) -> None:
-        """Write the view: what the person gave, with state, reason, attempts and time."""
-        if not self._refused and signature(self.path) != self._seen:
-            self.sync(moment)  # a person was faster: their edit first
-        target = self.path
-        if self._refused:
-            target = self.path.with_name(f"{self.path.stem}.view.json")
+        """Write the view: what the person gave, with state, reason, attempts and time.
+
+        An edit that is there, or comes while the view is written, is read first.
+        """
+        for _ in range(_TRIES):
+            if signature(self.path) != self._seen:
+                self._untold = _merged(self._untold, self._sync(moment, None))
+            if self._refused:
+                replace_file(self._view, self._chunks())
+                return
+            if self._replace():
+                self._view.unlink(missing_ok=True)
+                return
+        # Somebody writes the file all the time; the next view is soon enough.
+
+    def _replace(self) -> bool:
+        """Put the view in place of the file that was read last; False when it is another now."""
+        there = signature(self.path)
+        if there is not None and there != self._seen and not self._is_ours():
+            return False
         digest = sha256()
 
         def hashed() -> Iterator[bytes]:
@@ -110,15 +163,22 @@ class QueueFile:
                 digest.update(chunk)
                 yield chunk
 
-        status = replace_file(target, hashed())
-        if not self._refused:
-            self._seen = (status.st_ino, status.st_size, status.st_mtime_ns)
-            self._remember(digest.hexdigest())
+        try:
+            status = replace_file(self.path, hashed(), expected=there)
+        except ChangedMeanwhileError:
+            return False
+        self._seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        self._remember(digest.hexdigest())
+        return True
+
+    def _is_ours(self) -> bool:
+        """Whether the file, though too new to be told by its signature, is what was read last."""
+        return sha256(self._read()).hexdigest() == self._digest
 
     def _chunks(self) -> Iterator[bytes]:
         yield b'{\n  "schema_version": 1,\n  "kind": "task_queue",\n  "tasks": ['
         rows = self._store.database.all(
-            "SELECT spec, state, reason, journey, updated_at FROM task ORDER BY seq"
+            "SELECT spec, state, reason, journey, updated_at FROM task WHERE listed = 1 ORDER BY seq"
         )
         first = True
         for spec, state, reason, journey, updated_at in rows:
@@ -126,10 +186,31 @@ class QueueFile:
             row["status"] = state
             if reason:
                 row["reason"] = reason
-            if attempts := json.loads(journey)["attempts"]:
-                row["attempts"] = attempts
+            if '"attempts": 0,' not in journey:
+                row["attempts"] = json.loads(journey)["attempts"]
             row["updated_at"] = updated_at
             comma = "\n    " if first else ",\n    "
             first = False
             yield (comma + json.dumps(row, ensure_ascii=False)).encode()
         yield b"\n  ]\n}\n"
+
+
+def _is_known(pack: str, window: AttemptWindow) -> bool:
+    """Whether a StepPack lies in the work tree and did not change in the window."""
+    path = posixpath.normpath(pack)
+    if window.changed is None or path.startswith(("/", "..")):
+        return False
+    return path.split("/")[0] not in CONTROL_DIRS and path not in window.changed
+
+
+def _merged(one: QueueEdit, other: QueueEdit) -> QueueEdit:
+    if one.is_empty:
+        return other
+    return QueueEdit(
+        added=one.added + other.added,
+        changed=one.changed + other.changed,
+        removed=one.removed + other.removed,
+        moved=one.moved + other.moved,
+        refused=other.refused or ((one.refused) if other.is_empty else ()),
+        digest=other.digest or one.digest,
+    )

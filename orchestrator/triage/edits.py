@@ -19,7 +19,7 @@ good state stays and the person mends one file once.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
@@ -151,6 +151,44 @@ def compare(
     Cost: one look-up a row; O(V + E) over the dependencies where those changed.
     """
     return _Comparison(known).run(tasks, shown)
+
+
+WIDENING_FIELDS: Final = frozenset(SPEC_FIELDS) - {"title", "priority", "hold", "depends_on"}
+"""What gives a task more: other bounds, other attempts, another worker."""
+
+
+def doubtful(edits: Edits, *, known_pack: Callable[[str], bool]) -> list[Remark]:
+    """Name what nobody can attribute in an edit that was made while a worker ran in the tree.
+
+    The worker could have written it. What only reorders, holds or takes away is let through; what
+    gives a task more is named: a task whose StepPack the worker could have written too, a changed
+    bound, one more journey.
+
+    Args:
+        edits: what the file asks for.
+        known_pack: whether the StepPack at this path is as it was before the worker started.
+    """
+    found = [
+        _doubt(task.task_key, "was added with a StepPack that is new or changed")
+        for task in edits.added
+        if task.step_pack is None or not known_pack(task.step_pack)
+    ]
+    for change in edits.changed:
+        wider = [one.name for one in change.fields if one.name in WIDENING_FIELDS]
+        if wider:
+            found.append(_doubt(change.task.task_key, f"has another {', '.join(wider)}"))
+    found += [_doubt(key, "was put back into the queue") for key in edits.requeued]
+    return found
+
+
+def _doubt(key: str, what: str) -> Remark:
+    return Remark(
+        "queue.unattributed",
+        key,
+        (),
+        f"{key} {what} while a worker ran in this tree, so nobody can tell who wrote it",
+        "take the edit over: python -m orchestrator queue-take FILE",
+    )
 
 
 class _Comparison:

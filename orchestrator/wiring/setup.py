@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import NothingToDo, OrchestratorError
 from orchestrator.vocabulary import PROGRESS_DIR, WORKFLOW_DIR
 from orchestrator.wiring.project import STORE_FILE, Project, find_root
 from orchestrator.wiring.settings import CONFIG_FILE, load_settings
@@ -224,3 +224,25 @@ def _disk(root: Path) -> dict[str, str]:
     if free_mb < 500:  # noqa: PLR2004  what a campaign of a day may need
         return _row("disk", "warning", f"{free_mb} MB free", "free some space")
     return _row("disk", "ok", f"{free_mb} MB free")
+
+
+def take_queue(project_dir: str | None, progress_dir: str | None, file: str) -> dict[str, Any]:
+    """Import a queue file in the name of the person who asks for it. Takes no lock."""
+    project = Project.open(project_dir, progress_dir=progress_dir, create=False)
+    try:
+        path = Path(file)
+        if not path.exists() and (project.queue.path.parent / file).exists():
+            path = project.queue.path.parent / file
+        if not path.exists():
+            raise NothingToDo(
+                "there is no such file", where=file, mend="name the held file that was told"
+            )
+        edit = project.queue.take(path, project.now())
+    finally:
+        project.close()
+    return {
+        "added": list(edit.added),
+        "changed": list(edit.changed),
+        "removed": list(edit.removed),
+        "moved": list(edit.moved),
+    }

@@ -1,6 +1,8 @@
 -- Portable SQL: the same statements run on SQLite and PostgreSQL. Integers are 64 bit, flags are
 -- 0 or 1, texts are UTF-8, structured values are JSON text.
 
+-- listed: 1 while the queue file shows the task. A task with a record is never deleted: when a
+-- person removes its row, it is cancelled (unless it is completed) and no longer listed.
 CREATE TABLE task (
     task_key TEXT PRIMARY KEY,
     seq BIGINT NOT NULL UNIQUE,
@@ -11,6 +13,7 @@ CREATE TABLE task (
     unmet BIGINT NOT NULL,
     parked BIGINT NOT NULL,
     not_before_ms BIGINT NOT NULL,
+    listed BIGINT NOT NULL,
     spec TEXT NOT NULL,
     journey TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -28,11 +31,13 @@ CREATE TABLE task (
 -- What may be picked now, in the order of picking.
 CREATE INDEX task_pick ON task (sort_key, seq)
     WHERE state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0;
+-- What no index above finds: pending, and kept back by something.
+CREATE INDEX task_waiting ON task (seq)
+    WHERE state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1);
+-- The newest of each state, for the views.
+CREATE INDEX task_state ON task (state, updated_at);
 -- What waits for its backoff.
 CREATE INDEX task_parked ON task (not_before_ms) WHERE parked = 1;
--- What is in flight: few rows, whatever the length of the queue.
-CREATE INDEX task_in_flight ON task (state)
-    WHERE state IN ('claimed', 'prepared', 'dispatched', 'in_review', 'rework');
 
 CREATE TABLE dependency (
     task_key TEXT NOT NULL,
