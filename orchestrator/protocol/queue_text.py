@@ -174,7 +174,7 @@ class _Reading:
             task = Task.model_validate(value)
         except (json_text.LookCloser, ValidationError):
             return self._look_closer(at, path)
-        self._note_key(task, at, path)
+        self._note_key(task.task_key, at, path)
         return task, end
 
     def _look_closer(self, at: int, path: KeyPath) -> tuple[Task | None, int]:
@@ -183,16 +183,17 @@ class _Reading:
         self._problems += found
         if tree.root is None or len(self._problems) > MAX_PROBLEMS:
             raise _StopReadingError
-        if found:
-            return None, tree.end
-        task = Task.model_validate(tree.root.value)
-        self._note_key(task, at, path)
-        return task, tree.end
+        value = tree.root.value
+        if isinstance(value, dict):
+            self._note_key(value.get("task_key", value.get("task_id")), at, path)
+        return None if found else Task.model_validate(value), tree.end
 
-    def _note_key(self, task: Task, at: int, path: KeyPath) -> None:
-        first = self._first.setdefault(task.task_key, at)
+    def _note_key(self, key: object, at: int, path: KeyPath) -> None:
+        if not isinstance(key, str):
+            return
+        first = self._first.setdefault(key, at)
         if first != at:
-            self._problems.append(Problem(at, path, twice(task.task_key), see=first))
+            self._problems.append(Problem(at, path, twice(key), see=first))
 
     def _stop(self, at: int, path: KeyPath, what: str) -> NoReturn:
         self._problems.append(Problem(at, path, what))
