@@ -27,25 +27,31 @@ class PathSet:
     title: str
     files: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
-    roots: tuple[str, ...] = ()
+    roots: frozenset[str] = frozenset()
     names: str = ""  # regular expression over the whole file name
     locked: bool = False
 
     def holds(self, path: str) -> bool:
         """Say whether a path is in the set. Case does not count: it does not on every disk."""
-        segments = path.lower().split("/")
-        if segments[-1] in self.files or not self.folders.isdisjoint(segments[:-1]):
-            return True
-        lowered = "/".join(segments)
-        if any(lowered == root or lowered.startswith(root + "/") for root in self.roots):
-            return True
+        name, lowered, folders, ancestors = _parts(path)
         return (
-            bool(self.names) and _regex(self.names).fullmatch(path.rpartition("/")[2]) is not None
+            lowered in self.files
+            or not self.folders.isdisjoint(folders)
+            or not self.roots.isdisjoint(ancestors)
+            or (bool(self.names) and _regex(self.names).fullmatch(name) is not None)
         )
 
     def named_by(self, pattern: str) -> bool:
         """Say whether a pattern speaks of this set, and not merely covers it."""
         return any(self.holds(path) for path in representatives(pattern))
+
+
+@lru_cache(maxsize=4096)
+def _parts(path: str) -> tuple[str, str, frozenset[str], frozenset[str]]:
+    """Cut a path: name, name in lower case, its folders' names, and every prefix of it."""
+    segments = path.lower().split("/")
+    prefixes = frozenset("/".join(segments[:end]) for end in range(1, len(segments) + 1))
+    return path.rpartition("/")[2], segments[-1], frozenset(segments[:-1]), prefixes
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +112,9 @@ TEST_CONFIG: Final = PathSet(
         }
     ),
     # at the root these stand in for the runner itself: `python -m pytest` looks here first
-    roots=("pytest.py", "pytest", "_pytest", "unittest.py", "unittest", "coverage.py", "nose2"),
+    roots=frozenset(
+        {"pytest.py", "pytest", "_pytest", "unittest.py", "unittest", "coverage.py", "nose2"}
+    ),
     names=(
         rf"(jest|vitest|playwright|cypress|ava|wdio|web-test-runner)\.(config|setup|workspace)"
         rf"\.({_JS}|json)|\.mocharc\..*|\.?taprc.*|.*\.pth|\.?babel-plugin-istanbul.*"
@@ -124,11 +132,11 @@ CI: Final = PathSet(
             "codemagic.yaml", ".semaphore.yml",
         }
     ),
-    roots=(
+    roots=frozenset({
         ".github/workflows", ".github/actions", ".github/dependabot.yml", ".github/codeowners",
         ".circleci", ".buildkite", ".gitlab", ".ci", ".semaphore", ".woodpecker", ".tekton",
         "codeowners",
-    ),
+    }),
 )  # fmt: skip
 
 HOOKS: Final = PathSet(
@@ -141,7 +149,7 @@ HOOKS: Final = PathSet(
             ".huskyrc.json", ".lintstagedrc", ".envrc",
         }
     ),
-    roots=(".githooks", ".husky", ".hooks"),
+    roots=frozenset({".githooks", ".husky", ".hooks"}),
 )  # fmt: skip
 
 AGENT_CONFIG: Final = PathSet(
@@ -185,14 +193,20 @@ SECRETS: Final = PathSet(
 CONTROLLER: Final = PathSet(
     "protected.controller",
     "the controller's state and settings",
-    roots=("progress", "workflow", ".orchestrator", "orchestrator.yaml", "orchestrator.yml"),
+    roots=frozenset(
+        {"progress", "workflow", ".orchestrator", "orchestrator.yaml", "orchestrator.yml"}
+    ),
     locked=True,
 )
 
 CONTRACTS: Final = PathSet(
     "protected.controller",
     "contracts",
-    roots=("contracts",),
+    roots=frozenset(
+        {
+            "contracts",
+        }
+    ),
 )
 
 PROTECTED: Final = (

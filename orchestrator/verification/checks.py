@@ -79,6 +79,7 @@ class CheckRunner:
         self._grace = grace_sec
         self._home = home
         self._extra = dict(extra_env or {})
+        self._scrubbed: tuple[dict[str, str], dict[str, str], str] | None = None
         self.child_seconds = 0.0  # wall time of all checks so far
 
     def run_checks(
@@ -124,10 +125,11 @@ class CheckRunner:
         runs: list[CommandRun] = []
         one: _OneRun | None = None
         try:
-            full = check_environment(env, temporary=temporary, home=self._home, extra=self._extra)
+            full, digest = self._surroundings(env)
+            full = {**full, "TMPDIR": temporary}
             one = _OneRun(
                 tree_dir, tree, outputs, f"{evidence_prefix}/outputs", limits, full,
-                stable_digest(full), self._grace, marker, cancel, label,
+                digest, self._grace, marker, cancel, label,
             )  # fmt: skip
             for index, command in enumerate(commands):
                 _tell(on_event, "check_started", {"index": index, "command": command})
@@ -139,6 +141,13 @@ class CheckRunner:
             self.child_seconds += one.child_seconds if one is not None else 0.0
             shutil.rmtree(temporary, ignore_errors=True)
         return _probed(runs, tree_probe)
+
+    def _surroundings(self, env: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        """Scrub an environment and digest it, once for as long as it stays the same."""
+        if self._scrubbed is None or self._scrubbed[0] != env:
+            full = check_environment(env, temporary="", home=self._home, extra=self._extra)
+            self._scrubbed = (dict(env), full, stable_digest(full))
+        return self._scrubbed[1], self._scrubbed[2]
 
 
 class _OneRun:

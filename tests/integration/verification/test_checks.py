@@ -28,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def check(tree: Path, *commands: str, **more: Any) -> tuple[CommandRun, ...]:
+def check(tree: Path, *commands: str, **more: object) -> tuple[CommandRun, ...]:
     arguments: dict[str, Any] = {
         "tree_dir": str(tree),
         "tree": "tree-1",

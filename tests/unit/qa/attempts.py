@@ -25,7 +25,7 @@ COMMAND = "python -m pytest -q"
 PREFIX = ".artifacts/agent_runs/R1/steps/S1/rounds/R0S0"
 
 
-def pack(**changes: Any) -> StepPack:
+def pack(**changes: object) -> StepPack:
     data: dict[str, Any] = {
         "task_id": "T-1",
         "run_id": "RUN-1",
@@ -42,11 +42,11 @@ def pack(**changes: Any) -> StepPack:
     return StepPack.model_validate(data | changes)
 
 
-def gate(name: str, kind: str, criteria: list[str], **more: Any) -> dict[str, Any]:
+def gate(name: str, kind: str, criteria: list[str], **more: object) -> dict[str, Any]:
     return {"gate_id": name, "owner": "worker", "type": kind, "target_ac": criteria, **more}
 
 
-def seed_pack(**changes: Any) -> StepPack:
+def seed_pack(**changes: object) -> StepPack:
     """A pack that asks for evidence, as those of seed 004 do."""
     data: dict[str, Any] = {
         "gates": [
@@ -65,7 +65,7 @@ def seed_pack(**changes: Any) -> StepPack:
     return pack(**(data | changes))
 
 
-def result(**changes: Any) -> StepResult:
+def result(**changes: object) -> StepResult:
     data: dict[str, Any] = {
         "task_id": "T-1",
         "run_id": "RUN-1",
@@ -80,7 +80,7 @@ def result(**changes: Any) -> StepResult:
     return StepResult.model_validate(data | changes)
 
 
-def seed_result(**changes: Any) -> StepResult:
+def seed_result(**changes: object) -> StepResult:
     path = f"{PREFIX}/outputs/own.txt"
     data: dict[str, Any] = {
         "commands_executed": [{"command": COMMAND, "exit_code": 0, "evidence_path": path}],
@@ -89,7 +89,7 @@ def seed_result(**changes: Any) -> StepResult:
     return result(**(data | changes))
 
 
-def changed(path: str = "src/parser.py", kind: str = "modified", **more: Any) -> Change:
+def changed(path: str = "src/parser.py", kind: str = "modified", **more: object) -> Change:
     modes = {
         "added": (None, "100644"),
         "deleted": ("100644", None),
@@ -104,7 +104,7 @@ def link(path: str, target: str | None) -> Change:
     return changed(path, "added", new_mode="120000", link_target=target)
 
 
-def run(**changes: Any) -> CommandRun:
+def run(**changes: object) -> CommandRun:
     data: dict[str, Any] = {
         "index": 0,
         "command": COMMAND,
@@ -120,7 +120,7 @@ def run(**changes: Any) -> CommandRun:
     return CommandRun.model_validate(data | changes)
 
 
-def base_run(**changes: Any) -> CommandRun:
+def base_run(**changes: object) -> CommandRun:
     return run(**({"tree": "tree-0", "exit_code": 1, "tests": ran(3, failed=1)} | changes))
 
 
@@ -138,13 +138,13 @@ def ran(executed: int, failed: int = 0, skipped: int = 0) -> TestCount:
     )
 
 
-def worker(**changes: Any) -> WorkerRun:
+def worker(**changes: object) -> WorkerRun:
     return WorkerRun.model_validate(
         {"backend": "scripted", "ending": "exited", "exit_code": 0, "wall_ms": 1200} | changes
     )
 
 
-def claimed(path: str = f"{PREFIX}/outputs/own.txt", **changes: Any) -> ClaimedFile:
+def claimed(path: str = f"{PREFIX}/outputs/own.txt", **changes: object) -> ClaimedFile:
     return ClaimedFile.model_validate(
         {
             "path": path,
@@ -158,7 +158,7 @@ def claimed(path: str = f"{PREFIX}/outputs/own.txt", **changes: Any) -> ClaimedF
     )
 
 
-def facts(**changes: Any) -> Observations:
+def facts(**changes: object) -> Observations:
     data: dict[str, Any] = {
         "attempt_id": "R0S0",
         "base_tree": "tree-0",
@@ -171,7 +171,7 @@ def facts(**changes: Any) -> Observations:
     return Observations.model_validate(data | changes)
 
 
-def seed_facts(**changes: Any) -> Observations:
+def seed_facts(**changes: object) -> Observations:
     counts = [PatternCount(id="E1_commands", pattern="x", matches=1)]
     return facts(**({"claimed_files": [claimed()], "patterns": counts} | changes))
 

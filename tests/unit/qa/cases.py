@@ -30,6 +30,7 @@ from tests.unit.qa.attempts import (
     worker,
 )
 
+OWN = f"{PREFIX}/outputs/own.txt"
 R, U, W = Severity.REFUSAL, Severity.UNKNOWN, Severity.WARNING
 
 EVIDENCE_ONLY = [gate("G1", "required_command_evidence_only", ["AC1"], command_index=0)]
@@ -427,9 +428,7 @@ CASES: list[tuple[str, Severity, Callable[[], Verdict]]] = [
         R,
         lambda: review(
             seed_pack(),
-            seed_result(
-                evidence_map=dict.fromkeys(("AC1", "AC2", "AC7"), [f"{PREFIX}/outputs/own.txt"])
-            ),
+            seed_result(evidence_map={name: [OWN] for name in ("AC1", "AC2", "AC7")}),
             seed_facts(),
         ),
     ),
@@ -438,9 +437,7 @@ CASES: list[tuple[str, Severity, Callable[[], Verdict]]] = [
         W,
         lambda: review(
             pack(),
-            seed_result(
-                evidence_map=dict.fromkeys(("AC1", "AC2", "AC7"), [f"{PREFIX}/outputs/own.txt"])
-            ),
+            seed_result(evidence_map={name: [OWN] for name in ("AC1", "AC2", "AC7")}),
             seed_facts(),
         ),
     ),

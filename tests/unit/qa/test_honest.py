@@ -6,6 +6,7 @@ import unicodedata
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from orchestrator.protocol.changes import Change
 from orchestrator.protocol.verdict import Colour
@@ -39,7 +40,7 @@ def case(
     asks: dict[str, Any] | None = None,
     saw: dict[str, Any] | None = None,
     says: dict[str, Any] | None = None,
-) -> Any:
+) -> ParameterSet:
     files = [c.path for c in changes if not c.ignored] if listed is None else listed
     return pytest.param(changes, files, asks or {}, saw or {}, says or {}, id=name)
 

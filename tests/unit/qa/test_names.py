@@ -54,7 +54,7 @@ def test_a_character_that_hides_is_named(char: str) -> None:
         "数据/表.csv",
         "a b.txt",
         "\U0001f469\u200d\U0001f4bb.md",
-        "می\u200cخواهم.txt",
+        "\u0645\u06cc\u200c\u062e.txt",
     ],
 )
 def test_an_honest_name_hides_nothing(path: str) -> None:

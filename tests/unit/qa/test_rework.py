@@ -28,7 +28,7 @@ RED = run(exit_code=1, tests=ran(3, failed=1), tail="FAILED tests/test_a.py::tes
 
 
 def build(
-    the_facts: Observations | None = None, the_result: StepResult | None = None, **more: Any
+    the_facts: Observations | None = None, the_result: StepResult | None = None, **more: object
 ) -> ReworkPack:
     seen = the_facts or facts(commands=[RED])
     verdict = review(the_result=the_result, the_facts=seen)
