@@ -11,7 +11,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -105,9 +105,13 @@ class Appender:
             lock.release()
 
     def head(self) -> ChainHead | None:
-        """Return the project's head as its file has it now; None when there is no entry."""
+        """Return the project's head as its file has it now; None when there is no entry.
+
+        Mends what a dead writer left: a torn last line, task files behind the project's. Call it
+        when a process starts.
+        """
         with self.locked():
-            self._project.refresh()
+            self._refresh()
             return self._project.head
 
     def append(self, lines: Sequence[bytes], *, durable: bool) -> Appended:
@@ -183,8 +187,7 @@ class Appender:
         file = self._tasks.get(task_id)
         if file is None:
             path = self.layout.task_events(task_id)
-            with suppress(FileExistsError):
-                os.mkdir(path.parent)  # noqa: PTH102  a new task each cycle: keep it cheap
+            _make_folder(path.parent)
             file = self._tasks[task_id] = ChainFile(path, task_id)
             if len(self._tasks) > _KEPT_TASKS:
                 self._tasks.popitem(last=False)
@@ -212,6 +215,15 @@ class Appender:
                 total += file.repaired
                 file.repaired = 0
         return total
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        os.mkdir(path)  # noqa: PTH102  a new task each cycle: keep it cheap
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def append_entries(

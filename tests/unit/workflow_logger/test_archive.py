@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 from __future__ import annotations
 
 import json
@@ -80,6 +81,7 @@ def test_exporting_twice_gives_the_same_members(ledger: Any, tmp_path: Path) -> 
     assert one == two
 
 
+@pytest.mark.slow
 def test_a_renamed_import_keeps_its_history_and_goes_on(
     ledger: Any, archive: Path, second_verifier: Any
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_renamed_history_under_its_old_key_alone_is_not_trusted(
     assert logger.verify_project().ok
 
 
+@pytest.mark.slow
 def test_an_artifact_survives_the_journey(empty: Any, tmp_path: Path) -> None:
     content = "x" * 3_000_000  # shrinks a thousandfold: stored, so that no import refuses it
     empty.logger.log_attempt("T-1", 0, 0, **FIELDS, code_content=content)
@@ -218,7 +221,7 @@ def test_members_that_the_listing_does_not_name_are_refused(
     change: Callable[[Members], Members], archive: Path, tmp_path: Path
 ) -> None:
     bad = pack(tmp_path / "bad.zip", change(members_of(archive)), list_again=False)
-    with pytest.raises(ArchiveError, match="altered|not in the archive|not listed"):
+    with pytest.raises(ArchiveError, match=r"altered|not in the archive|not listed"):
         bring(bad, tmp_path / "new")
     assert nothing_was_written(tmp_path / "new")
 
@@ -263,7 +266,7 @@ def test_a_bomb_is_refused_by_its_ratio(archive: Path, tmp_path: Path) -> None:
     "limits", [Limits(max_files=3), Limits(max_file_bytes=900), Limits(max_total_bytes=900)]
 )
 def test_an_archive_over_a_limit_is_refused(limits: Limits, archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="at most|declares"):
+    with pytest.raises(ArchiveError, match=r"at most|declares"):
         import_project(
             WorkflowLogger, tmp_path / "w", archive, None, {"home": tmp_path / "h"}, limits
         )

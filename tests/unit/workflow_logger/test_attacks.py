@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 """Every attack on a ledger's files, through both verifiers."""
 
 from __future__ import annotations

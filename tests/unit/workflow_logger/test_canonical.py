@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 from __future__ import annotations
 
 import json
@@ -39,6 +40,7 @@ def test_strings_are_escaped_as_rfc_8785_says() -> None:
 
 
 @given(_values)
+@pytest.mark.slow
 def test_any_value_reads_back_and_is_spelt_the_same_again(value: Any) -> None:
     data = canonical.encode(value)
     assert json.loads(data) == value
@@ -46,6 +48,7 @@ def test_any_value_reads_back_and_is_spelt_the_same_again(value: Any) -> None:
 
 
 @given(value=_values)
+@pytest.mark.slow
 def test_the_second_verifier_spells_every_value_alike(value: Any, second_verifier: Any) -> None:
     assert second_verifier.canonical(value).encode() == canonical.encode(value)
 

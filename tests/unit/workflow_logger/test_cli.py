@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 from __future__ import annotations
 
 import json
@@ -29,6 +30,7 @@ def answer(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_commands_of_seed_004_work_from_init_to_import(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -109,6 +111,7 @@ def test_code_content_can_be_read_from_a_file(capsys: pytest.CaptureFixture[str]
     assert answer(capsys)["entry"]["body"]["code_content"] == "é = 1\n"
 
 
+@pytest.mark.slow
 def test_log_lists_entries_and_show_renders_a_task(capsys: pytest.CaptureFixture[str]) -> None:
     for s in ("0", "1", "2"):
         run("attempt", "--task-id", "T-1", "--r", "0", "--s", s, *ATTEMPT)
@@ -159,6 +162,7 @@ def test_no_project_exits_with_2() -> None:
 
 
 @pytest.mark.parametrize("module", ["workflow_logger", "workflow_logger.cli"])
+@pytest.mark.slow
 def test_both_modules_run_and_help_loads_nothing_heavy(module: str) -> None:
     code = (
         "import runpy, sys; sys.argv = ['x', '--help']\n"
@@ -179,6 +183,7 @@ def test_both_modules_run_and_help_loads_nothing_heavy(module: str) -> None:
     assert out.splitlines()[-1] == "[] 0"
 
 
+@pytest.mark.slow
 def test_the_second_verifier_runs_alone(capsys: pytest.CaptureFixture[str]) -> None:
     run("attempt", "--task-id", "T-1", "--r", "0", "--s", "0", *ATTEMPT)
     script = REPOSITORY / "scripts" / "verify_ledger.py"

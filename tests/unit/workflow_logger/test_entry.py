@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 from __future__ import annotations
 
 import json
@@ -115,12 +116,14 @@ _bodies = st.dictionaries(
 
 
 @given(_bodies)
+@pytest.mark.slow
 def test_any_body_survives(body: dict[str, Any]) -> None:
     entry = make(body=body)
     assert parse_line(entry.line) == entry
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_any_changed_byte_is_found(data: Any) -> None:
     line = make().line
     index = data.draw(st.integers(0, len(line) - 1))

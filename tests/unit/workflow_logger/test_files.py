@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 from __future__ import annotations
 
 import os
@@ -103,6 +104,17 @@ def test_a_task_file_left_behind_by_a_dead_writer_is_brought_up(tmp_path: Path) 
     assert verify(tmp_path).ok
 
 
+def test_asking_for_the_head_brings_task_files_up(tmp_path: Path) -> None:
+    append_entries(tmp_path, "demo", make_lines(8))
+    path = tmp_path / "demo/tasks/T-0/events.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    (tmp_path / "demo/tasks/T-1/events.jsonl").unlink()
+    assert not verify(tmp_path).ok
+    with Appender(tmp_path, "demo") as appender:
+        assert appender.head() is not None
+    assert verify(tmp_path).ok
+
+
 def test_an_entry_from_an_old_head_is_refused_as_a_fork(tmp_path: Path) -> None:
     lines = make_lines(6)
     append_entries(tmp_path, "demo", lines)
@@ -169,6 +181,7 @@ def _hash(line: bytes) -> str:
     return parse_line(line).hash
 
 
+@pytest.mark.slow
 def test_more_tasks_in_one_batch_than_are_kept_open(tmp_path: Path) -> None:
     lines = make_lines(700, tasks=650)
     assert append_entries(tmp_path, "demo", lines, durable=False).written == 700

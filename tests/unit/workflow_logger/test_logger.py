@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  conftest.py cannot be imported, so its fixtures have no type here
 from __future__ import annotations
 
 import inspect
@@ -76,6 +77,7 @@ def test_after_r1_s1_only_a_retry_or_a_new_revision_follows(asked: tuple[int, in
 
 
 @given(st.tuples(st.integers(0, 99), st.integers(0, 99)), st.integers(0, 99), st.integers(0, 99))
+@pytest.mark.slow
 def test_nothing_follows_a_close(previous: tuple[int, int], r: int, s: int) -> None:
     with pytest.raises(IterationError, match="closed"):
         check_next(previous, r, s, closed=True)
@@ -84,6 +86,7 @@ def test_nothing_follows_a_close(previous: tuple[int, int], r: int, s: int) -> N
 
 
 @given(st.lists(st.booleans(), max_size=20))
+@pytest.mark.slow
 def test_every_walk_of_allowed_steps_grows(choices: list[bool]) -> None:
     current: Iteration | None = None
     for choice in choices:
@@ -286,6 +289,7 @@ def test_loggers_in_several_processes_lose_nothing_and_fork_nothing(empty: Any) 
     assert (report.entries, report.tasks) == (45, 3)
 
 
+@pytest.mark.slow
 def test_importing_a_pure_module_loads_neither_cryptography_nor_click() -> None:
     code = (
         "import sys, workflow_logger.entry, workflow_logger.merkle, workflow_logger.checkpoint, "

@@ -119,6 +119,7 @@ def test_every_consistency_proof_verifies_and_no_other_root_does(size: int) -> N
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_any_changed_proof_is_refused(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, MOST))
     index = data.draw(st.integers(0, size - 1))
@@ -133,6 +134,7 @@ def test_any_changed_proof_is_refused(data: st.DataObject) -> None:
 
 
 @given(st.lists(st.binary(max_size=4), max_size=40), st.lists(st.binary(max_size=4), max_size=40))
+@pytest.mark.slow
 def test_two_different_lists_never_share_a_root(one: list[bytes], two: list[bytes]) -> None:
     assert (Tree(one).root() == Tree(two).root()) == (one == two)
 
