@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.kernel.journey import Journey
@@ -25,6 +25,7 @@ class KnownTasks(Mapping[str, Known]):
     """
 
     def __init__(self, store: SqlStore) -> None:
+        self._store = store
         self._db = store.database
         self.row = 0  # of the file: which one is being compared
         self.closed: list[tuple[int, str]] = []
@@ -59,6 +60,15 @@ class KnownTasks(Mapping[str, Known]):
             for row, key in self.closed
         ]
 
+    def up_to(self, seq: int) -> Container[str]:
+        """Return the keys of the tasks that were added up to number `seq`."""
+        return _UpTo(self._store, seq)
+
+    def last_seq(self) -> int:
+        """Return the number of the task that was added last."""
+        row = self._db.one("SELECT COALESCE(MAX(seq), 0) FROM task")
+        return int(row[0]) if row else 0
+
     def __iter__(self) -> Iterator[str]:
         for (key,) in self._db.all("SELECT task_key FROM task WHERE listed = 1 ORDER BY seq"):
             yield key
@@ -68,41 +78,63 @@ class KnownTasks(Mapping[str, Known]):
         return int(row[0]) if row else 0
 
 
+class _UpTo(Container[str]):
+    """The keys of the tasks that were added up to a certain one."""
+
+    def __init__(self, store: SqlStore, seq: int) -> None:
+        self._db, self._seq = store.database, seq
+
+    def __contains__(self, key: object) -> bool:
+        row = self._db.one("SELECT seq FROM task WHERE task_key = ?", (key,))
+        return row is not None and bool(row[0] <= self._seq)
+
+
 def apply_edits(
     store: SqlStore, edits: Edits, moment: Moment, *, run_id: str | None, note: Mapping[str, Any]
 ) -> None:
     """Carry out an edit that nothing refuses; `note` goes into its ledger entry."""
     with store.transaction():
-        returned = _add(store, edits.added, moment)
-        for change in edits.changed:
-            _change(store, change.task, moment)
-        changes = {change.task.task_key: [one.name for one in change.fields]
-                   for change in edits.changed[:_LISTED]}  # fmt: skip
-        store.ledger.append(
-            task_id="",
-            kind="queue_edit",
-            at=moment.at,
-            run_id=run_id,
-            body={
-                **note,
-                "added": [task.task_key for task in edits.added[:_LISTED]],
-                "added_count": len(edits.added),
-                "changed": changes,
-                "changed_count": len(edits.changed),
-                "removed": edits.removed[:_LISTED],
-                "removed_count": len(edits.removed),
-                "cancelled": edits.cancelled[:_LISTED],
-                "requeued": edits.requeued[:_LISTED],
-            },
-        )
-        for key in edits.removed:
-            _remove(store, key, moment, run_id)
-        for key in returned:
-            _person_moves(store, key, Event.REVIVE, moment, run_id)
-        for key in edits.cancelled:
-            _person_moves(store, key, Event.CANCEL, moment, run_id)
-        for key in edits.requeued:
-            _revive(store, key, moment, run_id)
+        apply_in_transaction(store, edits, moment, run_id=run_id, note=note)
+
+
+def apply_in_transaction(
+    store: SqlStore, edits: Edits, moment: Moment, *, run_id: str | None, note: Mapping[str, Any]
+) -> None:
+    """Do what `apply_edits` does inside a transaction of the caller."""
+    returned = _add(store, edits.added, moment)
+    for change in edits.changed:
+        _change(store, change.task, moment)
+    store.ledger.append(
+        task_id="",
+        kind="queue_edit",
+        at=moment.at,
+        run_id=run_id,
+        body={**note, **_body(edits)},
+    )
+    for key in edits.removed:
+        _remove(store, key, moment, run_id)
+    for key in returned:
+        _person_moves(store, key, Event.REVIVE, moment, run_id)
+    for key in edits.cancelled:
+        _person_moves(store, key, Event.CANCEL, moment, run_id)
+    for key in edits.requeued:
+        _revive(store, key, moment, run_id)
+
+
+def _body(edits: Edits) -> dict[str, Any]:
+    return {
+        "added": [task.task_key for task in edits.added[:_LISTED]],
+        "added_count": len(edits.added),
+        "changed": {
+            change.task.task_key: [one.name for one in change.fields]
+            for change in edits.changed[:_LISTED]
+        },
+        "changed_count": len(edits.changed),
+        "removed": edits.removed[:_LISTED],
+        "removed_count": len(edits.removed),
+        "cancelled": edits.cancelled[:_LISTED],
+        "requeued": edits.requeued[:_LISTED],
+    }
 
 
 def _revive(store: SqlStore, key: str, moment: Moment, run_id: str | None) -> None:

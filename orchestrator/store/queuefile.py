@@ -28,6 +28,7 @@ from orchestrator.triage.edits import Edits, Remark, compare, doubtful
 from orchestrator.vocabulary import CONTROL_DIRS
 
 _SETTING = "queue_file"
+_HELD = "queue_held"
 _TICK_MS = 50  # coarser than the clock of any usual file system
 _TRIES = 5
 
@@ -39,101 +40,138 @@ class QueueFile:
         self._store = store
         self.path = path
         self._view = path.with_name(f"{path.stem}.view.json")
-        remembered = store.setting(f"{_SETTING}:{path}")
-        self._digest = remembered or ""
+        digest, _, seq = (store.setting(f"{_SETTING}:{path}") or "").partition(" ")
+        self._digest = digest
+        self._shown_seq = int(seq or 0)  # tasks added after this one were never in the file
         self._seen: Signature | None = None
-        self._refused = False
-        self._refused_digest = ""
+        self._refused = ""  # digest of what was refused, and must not be overwritten
         self._untold = QueueEdit()  # what `write` found; the next `sync` tells it
 
     @property
     def is_refused(self) -> bool:
         """Whether the file holds an edit that was refused, so that it must not be overwritten."""
-        return self._refused
+        return bool(self._refused)
 
-    def sync(self, moment: Moment, *, during_attempt: str | None = None) -> QueueEdit:
+    def sync(self, moment: Moment, *, window: AttemptWindow | None = None) -> QueueEdit:
         """Read the file if it changed, import what is allowed, say what was refused.
+
+        Args:
+            moment: now.
+            window: the worker's time that has just ended; the edit may be the worker's.
 
         Raises:
             StoreError: the file is there and cannot be read.
         """
-        edit = _merged(self._untold, self._sync(moment, during_attempt))
+        edit = _merged(self._untold, self._sync(moment, window))
         self._untold = QueueEdit()
         return edit
 
-    def _sync(self, moment: Moment, during_attempt: str | None) -> QueueEdit:
+    def take(self, file: Path, moment: Moment) -> QueueEdit:
+        """Import another file, such as a held one, in the name of the person who asks for it.
+
+        Raises:
+            ContractError: the file is broken, or asks for what cannot be; `problems` says where.
+            StoreError: it cannot be read.
+        """
+        data = _read(file)
+        digest = sha256(data).hexdigest()
+        held = self._store.setting(f"{_HELD}:{file.name}")
+        edits, known = self._compare(data, file.name, int(held or self._shown_seq))
+        refused = [*edits.refused, *known.remarks()]
+        if refused:
+            raise ContractError(
+                "the edit cannot be taken over",
+                where=str(file),
+                mend="change what the lines name, then take it again",
+                problems=_told(refused, data, file.name),
+            )
+        with self._store.transaction():
+            if not edits.is_empty:
+                note = {"file": file.name, "digest": digest, "taken": True}
+                apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
+        self.write(moment)
+        return _edit_of(edits, digest)
+
+    def _sync(self, moment: Moment, window: AttemptWindow | None) -> QueueEdit:
         now = signature(self.path)
         if now is None:  # removed: the next view writes it anew
-            self._seen, self._refused = None, False
+            self._seen, self._refused = None, ""
             return QueueEdit()
         if now == self._seen:
             return QueueEdit()
-        data = self._read()
+        data = _read(self.path)
         # A second write within one tick of the file system's clock leaves size and time as they
         # are; so a file that is that new is looked at once more.
         is_settled = moment.ms - now[2] // 1_000_000 > _TICK_MS
         self._seen = now if is_settled else None
         digest = sha256(data).hexdigest()
         if digest == self._digest:
-            self._refused = False  # what was refused is gone again
+            self._refused = ""  # what was refused is gone again
             return QueueEdit()
-        if self._refused and digest == self._refused_digest:
+        if digest == self._refused:
             return QueueEdit()
-        return self._import(data, digest, moment, during_attempt)
+        return self._import(data, digest, moment, window)
 
     def _import(
-        self, data: bytes, digest: str, moment: Moment, during_attempt: str | None
+        self, data: bytes, digest: str, moment: Moment, window: AttemptWindow | None
     ) -> QueueEdit:
-        known = KnownTasks(self._store)
+        name = self.path.name
         try:
-            edits = compare(known.counted(iter_tasks(data, self.path.name)), known)
+            edits, known = self._compare(data, name, self._shown_seq)
         except ContractError as error:
             return self._refuse(error.problems or (error.what,), digest)
         refused = [*edits.refused, *known.remarks()]
+        if window is not None:
+            doubts = doubtful(edits, known_pack=lambda pack: _is_known(pack, window))
+            if doubts:
+                lines = _told([*doubts, *refused], data, name)
+                return self._hold(lines, digest, moment, window)
         if refused:
-            return self._refuse(self._told(refused, data), digest)
-        self._refused = False
+            return self._refuse(_told(refused, data, name), digest)
+        self._refused = ""
         with self._store.transaction():
             if not edits.is_empty:
-                note = {"file": self.path.name, "digest": digest}
-                if during_attempt:
-                    note["during_attempt"] = during_attempt
+                note = {"file": name, "digest": digest}
+                if window is not None:
+                    note["during_attempt"] = window.attempt_id
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
             self._remember(digest)
-        return QueueEdit(
-            added=tuple(task.task_key for task in edits.added),
-            changed=tuple(change.task.task_key for change in edits.changed),
-            removed=tuple(edits.removed),
-            moved=(*edits.cancelled, *edits.requeued),
-            digest=digest,
-        )
+        return _edit_of(edits, digest)
+
+    def _compare(self, data: bytes, name: str, shown_seq: int) -> tuple[Edits, KnownTasks]:
+        known = KnownTasks(self._store)
+        shown = known.up_to(shown_seq)
+        return compare(known.counted(iter_tasks(data, name)), known, shown=shown), known
 
     def _refuse(self, lines: Sequence[str], digest: str) -> QueueEdit:
-        self._refused, self._refused_digest = True, digest
+        self._refused = digest
         return QueueEdit(refused=tuple(lines), digest=digest)
 
-    def _read(self) -> bytes:
+    def _hold(
+        self, lines: Sequence[str], digest: str, moment: Moment, window: AttemptWindow
+    ) -> QueueEdit:
+        """Put the edit aside for a person, and the view in its place."""
+        aside, number = self.path.with_name(f"{self.path.stem}.held-{window.attempt_id}.json"), 1
+        while aside.exists():
+            number += 1
+            aside = aside.with_name(f"{self.path.stem}.held-{window.attempt_id}-{number}.json")
         try:
-            return self.path.read_bytes()
+            self.path.rename(aside)
         except OSError as error:
             raise StoreError(
-                f"the queue cannot be read: {error.strerror}",
+                f"an edit of the queue cannot be put aside: {error.strerror}",
                 where=str(self.path),
-                mend="make the file readable",
+                mend="make the folder writable",
             ) from error
-
-    def _told(self, refused: Sequence[Remark], data: bytes) -> tuple[str, ...]:
-        lines = []
-        for remark in refused:
-            line, column = place_of(data, remark.path)
-            lines.append(
-                f"{self.path.name}:{line}:{column}: {remark.where}: {remark.what}; {remark.mend}"
-            )
-        return tuple(lines)
+        self._store.set_setting(f"{_HELD}:{aside.name}", str(self._shown_seq))
+        self._seen, self._refused = None, ""
+        self.write(moment)
+        return QueueEdit(refused=tuple(lines), held_as=aside.name, digest=digest)
 
     def _remember(self, digest: str) -> None:
         self._digest = digest
-        self._store.set_setting(f"{_SETTING}:{self.path}", digest)
+        self._shown_seq = KnownTasks(self._store).last_seq()
+        self._store.set_setting(f"{_SETTING}:{self.path}", f"{digest} {self._shown_seq}")
 
     def write(self, moment: Moment) -> None:
         """Write the view: what the person gave, with state, reason, attempts and time.
@@ -173,12 +211,13 @@ class QueueFile:
 
     def _is_ours(self) -> bool:
         """Whether the file, though too new to be told by its signature, is what was read last."""
-        return sha256(self._read()).hexdigest() == self._digest
+        return sha256(_read(self.path)).hexdigest() == self._digest
 
     def _chunks(self) -> Iterator[bytes]:
         yield b'{\n  "schema_version": 1,\n  "kind": "task_queue",\n  "tasks": ['
         rows = self._store.database.all(
-            "SELECT spec, state, reason, journey, updated_at FROM task WHERE listed = 1 ORDER BY seq"
+            "SELECT spec, state, reason, journey, updated_at FROM task"
+            " WHERE listed = 1 ORDER BY seq"
         )
         first = True
         for spec, state, reason, journey, updated_at in rows:
@@ -203,14 +242,45 @@ def _is_known(pack: str, window: AttemptWindow) -> bool:
     return path.split("/")[0] not in CONTROL_DIRS and path not in window.changed
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(
+            f"the queue cannot be read: {error.strerror}",
+            where=str(path),
+            mend="make the file readable",
+        ) from error
+
+
+def _told(refused: Sequence[Remark], data: bytes, name: str) -> tuple[str, ...]:
+    lines = []
+    for remark in refused:
+        line, column = place_of(data, remark.path)
+        where = remark.where or remark.task_key
+        lines.append(f"{name}:{line}:{column}: {where}: {remark.what}; {remark.mend}")
+    return tuple(lines)
+
+
+def _edit_of(edits: Edits, digest: str) -> QueueEdit:
+    return QueueEdit(
+        added=tuple(task.task_key for task in edits.added),
+        changed=tuple(change.task.task_key for change in edits.changed),
+        removed=tuple(edits.removed),
+        moved=(*edits.cancelled, *edits.requeued),
+        digest=digest,
+    )
+
+
 def _merged(one: QueueEdit, other: QueueEdit) -> QueueEdit:
-    if one.is_empty:
-        return other
+    if one.is_empty or other.is_empty:
+        return other if one.is_empty else one
     return QueueEdit(
         added=one.added + other.added,
         changed=one.changed + other.changed,
         removed=one.removed + other.removed,
         moved=one.moved + other.moved,
-        refused=other.refused or ((one.refused) if other.is_empty else ()),
-        digest=other.digest or one.digest,
+        refused=other.refused,
+        held_as=other.held_as,
+        digest=other.digest,
     )
