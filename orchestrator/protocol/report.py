@@ -94,10 +94,22 @@ def _field_problems(root: Node, model: type[Wire], *, quotes_help: bool) -> Iter
         return
     grouped: dict[tuple[str, tuple[KeyPath, ...]], ErrorDetails] = {}
     for error in errors:
+        if _is_echo(error):
+            continue
         what = explain(error, model, quotes_help=quotes_help)
         grouped.setdefault((what, model.places(_written(root, error["loc"], model))), error)
     for (what, places), error in grouped.items():
         yield _of_field(root, error, what, places)
+
+
+def _is_echo(error: ErrorDetails) -> bool:
+    """Say whether a list counts as too short only because its entries were refused."""
+    given = error["input"]
+    return (
+        error["type"] == "too_short"
+        and isinstance(given, list)
+        and len(given) >= error["ctx"]["min_length"]
+    )
 
 
 def _of_field(root: Node, error: ErrorDetails, what: str, places: tuple[KeyPath, ...]) -> Problem:
