@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.errors import StoreError
 from orchestrator.store.sql import Database
 from workflow_logger.entry import ChainHead, Entry, genesis, make_entry
 from workflow_logger.errors import LoggerError
 from workflow_logger.merkle import Frontier
+
+
+class FilesSeal(NamedTuple):
+    """How many entries the JSONL file holds, and its number, size and time as one text."""
+
+    entries: int
+    seal: str
 
 
 class StoredLedger:
@@ -107,6 +114,21 @@ class StoredLedger:
         if row is None:
             raise StoreError("ledger_head is empty", where="store", mend="restore the store")
         return row[0], row[1], Frontier.from_bytes(bytes.fromhex(row[2])).root()
+
+    def remembered_files(self) -> FilesSeal:
+        """Return what the JSONL file looked like when a program last let go of it."""
+        row = self._db.one("SELECT value FROM setting WHERE name = 'ledger_files'")
+        if row is None:
+            return FilesSeal(0, "")
+        return FilesSeal(int(row[0].partition(" ")[0]), row[0])
+
+    def remember_files(self, seal: FilesSeal) -> None:
+        """Remember it; the text of the seal begins with the number of entries."""
+        self._db.run(
+            "INSERT INTO setting (name, value) VALUES ('ledger_files', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (seal.seal,),
+        )
 
     def size(self) -> int:
         """Return how many entries there are."""

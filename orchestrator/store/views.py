@@ -34,6 +34,9 @@ _OUTCOME_EVENTS = {
     "interrupted": ("event.interrupt",),
     "rolled_back": ("effect.rollback",),
 }
+# The conditions of the partial indexes task_pick and task_waiting, word for word.
+_READY = "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0"
+_WAITING = "state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1)"
 _SECTIONS = {
     "accepted": ("completed",),
     "refused": ("failed",),
@@ -165,42 +168,49 @@ class FileViews:
         )
 
     def _section(self, states: tuple[str, ...], counters: Counters) -> Section:
-        marks = ", ".join("?" for _ in states)
-        rows = self._store.database.all(
-            f"SELECT task_key, spec, reason FROM task WHERE state IN ({marks})"  # noqa: S608
-            " ORDER BY updated_at DESC LIMIT ?",
-            (*states, _ROWS),
-        )
+        rows = [
+            row
+            for state in states
+            for row in self._store.database.all(
+                "SELECT updated_at, task_key, spec, reason FROM task WHERE state = ?"
+                " ORDER BY updated_at DESC LIMIT ?",
+                (state, _ROWS),
+            )
+        ]
+        rows.sort(reverse=True)
         total = sum(counters.tasks.get(state, 0) for state in states)
-        return Section([_row(*row) for row in rows], total)
+        return Section([_row(*row[1:]) for row in rows[:_ROWS]], total)
 
     def _pending(self, counters: Counters) -> tuple[Section, Section]:
-        free = "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0"
+        """Return what waits and what is ready; each answered by its own index."""
+        pending, blocked = (counters.tasks.get(state, 0) for state in ("pending", "blocked"))
         ready = self._store.database.all(
-            f"SELECT task_key, spec, reason FROM task WHERE {free}"  # noqa: S608
+            f"SELECT task_key, spec, reason FROM task WHERE {_READY}"  # noqa: S608
             " ORDER BY sort_key, seq LIMIT ?",
             (_ROWS,),
         )
-        stuck = list(
-            self._store.database.all(
-                "SELECT task_key, spec, reason, unmet, hold, parked FROM task"
-                " WHERE state = 'blocked' OR (state = 'pending' AND"
-                " (unmet > 0 OR hold = 1 OR parked = 1)) LIMIT ?",
+        columns = "task_key, spec, reason, unmet, hold, parked"
+        stuck = [
+            row
+            for where in (
+                "state = 'blocked' ORDER BY updated_at DESC",
+                f"{_WAITING} ORDER BY seq",
+            )
+            for row in self._store.database.all(
+                f"SELECT {columns} FROM task WHERE {where} LIMIT ?",  # noqa: S608
                 (_ROWS,),
             )
-        )
+        ]
         waiting = [
             Row(key, _title(spec), reason or _why(unmet, hold, parked))
-            for key, spec, reason, unmet, hold, parked in stuck
+            for key, spec, reason, unmet, hold, parked in stuck[:_ROWS]
         ]
-        row = self._store.database.one(
-            "SELECT COUNT(*) FROM task WHERE state = 'blocked' OR (state = 'pending' AND"
-            " (unmet > 0 OR hold = 1 OR parked = 1))"
-        )
+        row = self._store.database.one(f"SELECT COUNT(*) FROM task WHERE {_WAITING}")  # noqa: S608
         count = int(row[0]) if row else 0
-        blocked = counters.tasks.get("blocked", 0)
-        free_count = counters.tasks.get("pending", 0) - (count - blocked)
-        return Section(waiting, count), Section([_row(*item) for item in ready], free_count)
+        return (
+            Section(waiting, count + blocked),
+            Section([_row(*item) for item in ready], pending - count),
+        )
 
 
 def counters_of(values: dict[str, int]) -> Counters:
