@@ -196,8 +196,8 @@ def _base(case: Case, one: _Required, run: CommandRun) -> Iterator[Finding]:
             yield one.finding("check.base_not_run", f"on the base tree: {why}")
         return
     changed = case.facts.tree != case.facts.base_tree or bool(case.in_tree)
-    if base.exit_code == 0 and changed and not _more_tests(run, base):
-        refuse = case.pack.red_first
+    refuse = case.pack.red_first  # a pack that asks for red is not satisfied by one more test
+    if base.exit_code == 0 and changed and (refuse or not _more_tests(run, base)):
         yield one.finding(
             "check.passes_on_base",
             "exit code 0 on the base tree too",

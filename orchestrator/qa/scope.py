@@ -30,6 +30,7 @@ from orchestrator.qa.names import (
     quoted,
     shown,
 )
+from orchestrator.qa.policy import unlocked
 from orchestrator.qa.rules import finding
 
 _RUNS_BY_ITSELF: Final = re.compile(r"(.*/)?(sitecustomize|usercustomize)\.py|.*\.pth")
@@ -117,18 +118,26 @@ def _ignored(case: Case, change: Change) -> Iterator[Finding]:
         if _GIT_SETTINGS.fullmatch(path):
             yield _plain("scope.git_internals", path, change)
         return
-    if case.is_litter(change) or case.allowed.match(path):
-        return
-    if case.policy.environment.holds(path):
+    environment = case.policy.environment.holds(path)
+    if change.nested_repo and not environment:
+        yield _plain("scope.nested_repo", path, change)
+    elif environment:
         yield from _environment(case, change)
-        return
-    yield _plain("scope.ignored_changed", path, change)
+    elif not case.is_litter(change) and not case.allowed.match(path):
+        yield _plain("scope.ignored_changed", path, change)
 
 
 def _environment(case: Case, change: Change) -> Iterator[Finding]:
-    if case.pack.dependency_policy.allow_new_dependencies:
+    if case.pack.dependency_policy.allow_new_dependencies or case.is_litter(change):
         return
-    harmless = change.kind == "added" and not _RUNS_BY_ITSELF.fullmatch(change.path)
+    if case.allowed.match(change.path) and unlocked(
+        change.path, case.policy.environment, case.pack.allowed_paths
+    ):
+        return
+    # a folder that is one entry (`node_modules/`) was too large to list: what is new in it and
+    # what changed cannot be told apart, and the checks run without it once it was touched
+    whole = change.path.endswith("/")
+    harmless = (whole or change.kind == "added") and not _RUNS_BY_ITSELF.fullmatch(change.path)
     yield finding(
         "scope.environment_changed",
         shown(change.path),

@@ -124,7 +124,7 @@ class ProjectWorkplace:
         snapshot = self.workspace.snapshot()
         ignored = self.workspace.ignored_state(snapshot)
         changes = [
-            *self.workspace.changes(noted.base_tree, snapshot.tree),
+            *map(self._with_target, self.workspace.changes(noted.base_tree, snapshot.tree)),
             *self.workspace.ignored_changes(noted.ignored, ignored),
         ]
         warnings = list(snapshot.warnings)
@@ -175,6 +175,12 @@ class ProjectWorkplace:
             if change.new_oid is not None:
                 after[change.path] = self._text(change.new_oid)
         return added_dependencies(before, after)
+
+    def _with_target(self, change: Change) -> Change:
+        """Add what a symbolic link says; the review asks where it leads."""
+        if change.new_mode != "120000" or change.new_oid is None:
+            return change
+        return change.model_copy(update={"link_target": self._text(change.new_oid)})
 
     def _text(self, oid: str) -> str:
         return self.workspace.read_blob(oid).decode("utf-8", "replace")

@@ -161,6 +161,8 @@ HONEST = [
          listed=[], says={"commands_executed": [], "verification_results": []}),
     case("bytecode cache under allowed paths, not ignored", changed("src/a.py"),
          changed("src/__pycache__/a.cpython-311.pyc", "added"), listed=["src/a.py"]),
+    case("folded ignored folders", changed("src/a.py"),
+         changed("node_modules/", ignored=True), changed("src/__pycache__/", ignored=True)),
     case("large change", *[changed(f"src/f{n}.py") for n in range(500)]),
 ]  # fmt: skip
 

@@ -270,3 +270,46 @@ def test_a_worker_that_says_fail_is_not_also_charged_with_what_it_left_out() -> 
     )
     assert refusals(verdict) == {"worker.says_fail"}
     assert verdict.reason_code == "WORKER_REPORTED_FAIL"
+
+
+def test_a_wide_pattern_does_not_open_the_environment_of_the_checks() -> None:
+    path = ".venv/lib/python3.11/site-packages/pytest/__init__.py"
+    for allowed, expected in (
+        (["**"], {"scope.environment_changed"}),
+        (["src/**", ".venv/**"], set()),
+    ):
+        verdict = review(
+            pack(allowed_paths=allowed),
+            the_facts=facts(changes=[changed(), changed(path, ignored=True)]),
+        )
+        assert refusals(verdict) == expected
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", "usercustomize.py", "evil.pth"])
+def test_a_new_file_that_python_runs_by_itself_is_refused(name: str) -> None:
+    path = f".venv/lib/python3.11/site-packages/{name}"
+    verdict = review(the_facts=facts(changes=[changed(), changed(path, "added", ignored=True)]))
+    assert refusals(verdict) == {"scope.environment_changed"}
+
+
+def test_a_new_repository_outside_the_trees_is_refused_also_under_allowed_paths() -> None:
+    hidden = changed("src/inner/", "added", ignored=True, nested_repo=True)
+    assert refusals(review(the_facts=facts(changes=[changed(), hidden]))) == {"scope.nested_repo"}
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [(".git/hooks/pre-commit", True), (".git/config", True), (".git/info/attributes", True),
+     ("sub/.git/config", True), (".git/index", False), (".git/HEAD", False), (".git/logs/HEAD", False)],
+)  # fmt: skip
+def test_gits_settings_are_refused_and_its_bookkeeping_is_not(path: str, refused: bool) -> None:
+    verdict = review(the_facts=facts(changes=[changed(), changed(path, ignored=True)]))
+    assert refusals(verdict) == ({"scope.git_internals"} if refused else set())
+
+
+def test_one_more_test_does_not_make_a_green_base_red() -> None:
+    more = [run(tests=ran(4))]
+    base = [base_run(exit_code=0, tests=ran(3))]
+    strict = review(pack(red_first=True), None, facts(commands=more, base_commands=base))
+    assert refusals(strict) == {"check.passes_on_base"}
+    assert review(the_facts=facts(commands=more, base_commands=base)).findings == ()
