@@ -32,7 +32,7 @@ def review_dependencies(case: Case) -> Iterator[Finding]:
             yield finding(
                 "dependency.added",
                 shown(name),
-                f"a manifest names it now, and not so on the base tree; the policy is {policy.mode}",
+                f"a manifest names it now and not before; the policy is {policy.mode}",
             )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.protocol.verdict import Colour, Severity, Verdict
+from orchestrator.qa.globs import globs
+from orchestrator.qa.policy import LITTER
 from tests.unit.qa.attempts import (
     COMMAND,
     changed,
@@ -134,6 +136,8 @@ def test_the_verdict_names_the_contract_the_tree_and_the_claim() -> None:
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(st.lists(names, min_size=1, max_size=4))
 def test_no_name_at_all_gets_past_an_empty_scope(segments: list[str]) -> None:
     path = "/".join(segments)
@@ -147,11 +151,11 @@ def test_no_name_at_all_gets_past_an_empty_scope(segments: list[str]) -> None:
 
 
 def _is_litter(path: str) -> bool:
-    from orchestrator.qa.policy import LITTER
-
     return LITTER.holds(path)
 
 
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(names)
 def test_findings_never_hold_an_unprintable_character(name: str) -> None:
     path = f"docs/{name}"
@@ -160,3 +164,35 @@ def test_findings_never_hold_an_unprintable_character(name: str) -> None:
     )
     for item in verdict.findings:
         assert (item.where + item.what).isprintable()
+
+
+segments = st.sampled_from(
+    ["src", "docs", "tests", "a.py", "test_a.py", "conftest.py", "uv.lock", "x"]
+)
+paths = st.lists(segments, min_size=1, max_size=3).map("/".join)
+patterns = st.sampled_from(["**", "src/**", "docs/*", "tests/**", "*.py", "src/a.py", "!src/x"])
+kinds = st.sampled_from(["added", "modified", "deleted", "mode"])
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(paths, kinds), min_size=1, max_size=4, unique_by=lambda pair: pair[0]),
+    st.lists(patterns, max_size=3),
+    st.lists(patterns, max_size=2),
+)
+def test_nothing_outside_the_scope_is_ever_accepted(
+    touched: list[tuple[str, str]], allowed: list[str], forbidden: list[str]
+) -> None:
+    verdict = review(
+        pack(allowed_paths=allowed, forbidden_paths=forbidden),
+        result(files_changed=[path for path, _ in touched]),
+        facts(changes=[changed(path, kind) for path, kind in touched]),
+    )
+    inside = all(
+        globs(tuple(allowed)).match(path) and not globs(tuple(forbidden)).match(path)
+        for path, _ in touched
+    )
+    assert verdict.colour is not Colour.ACCEPTED or inside
+    if inside and not refusals(verdict) & {"protected.tests", "protected.test_config"}:
+        assert refusals(verdict) <= {"dependency.lockfile"}
