@@ -203,10 +203,10 @@ transitions:
     assert [line.split(": ")[0] + " " + line.split(": ")[1] for line in told] == [
         "broken.yaml:5:21 phases.0.forbidden_tools.0",
         "broken.yaml:8:11 phases.0.gates.0.type",
-        "broken.yaml:9:16 phases.0.gates.0.blockers.0.check",
+        "broken.yaml:9:17 phases.0.gates.0.blockers.0.check",
         "broken.yaml:10:3 phases.1.allowed_tools",
         "broken.yaml:11:3 phases.1.alowed_tools",
-        "broken.yaml:13:11 transitions.0.to",
+        "broken.yaml:13:13 transitions.0.to",
         "broken.yaml:14:35 transitions.1.gate",
     ]
 
