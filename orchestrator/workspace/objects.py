@@ -86,7 +86,6 @@ def write_loose_ref(common_dir: Path, ref: str, oid: str) -> None:
             f"{ref} is locked", where=str(lock), mend="remove the lock if no git is running"
         ) from error
     lock.rename(path)
-    _sync_dir(path.parent)
 
 
 def _make_real_dirs(base: Path, leaf: Path) -> None:
@@ -111,13 +110,5 @@ def _write_new(path: Path, content: bytes, *, mode: int, durable: bool) -> None:
         os.write(descriptor, content)
         if durable:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_dir(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

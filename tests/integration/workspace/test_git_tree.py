@@ -579,7 +579,7 @@ def test_the_lock_of_a_killed_git_does_not_stop_the_next_run(space: GitTree):
 
 @pytest.mark.slow
 def test_a_rollback_killed_at_any_moment_is_finished_by_the_next(space: GitTree):
-    for number in range(400):
+    for number in range(150):
         (space.root / f"src/f{number}.py").write_text(f"{number}\n")
     points = Checkpoints(space)
     made = points.create("T-1", "r", at=AT)
@@ -592,8 +592,8 @@ def test_a_rollback_killed_at_any_moment_is_finished_by_the_next(space: GitTree)
         print("ready", flush=True)
         Checkpoints(space).restore({made.checkpoint_id!r})
     """)
-    for number in range(6):
-        for name in range(400):
+    for number in range(5):
+        for name in range(150):
             (space.root / f"src/f{name}.py").write_text(f"broken {number}\n")
         child = subprocess.Popen(
             [sys.executable, "-c", program],
