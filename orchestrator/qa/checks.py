@@ -20,8 +20,8 @@ from orchestrator.protocol.evidence import CommandRun
 from orchestrator.protocol.step_pack import Gate
 from orchestrator.protocol.verdict import Finding, Severity
 from orchestrator.qa.case import Case
+from orchestrator.qa.findings import finding
 from orchestrator.qa.names import shown
-from orchestrator.qa.rules import finding
 
 _STOPPED: Final = frozenset(
     {"runtime_exceeded", "silence_exceeded", "memory_exceeded", "output_exceeded"}

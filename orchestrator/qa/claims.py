@@ -21,8 +21,8 @@ from orchestrator.protocol.step_pack import criterion_id
 from orchestrator.protocol.step_result import CommandClaim, StepResult
 from orchestrator.protocol.verdict import Finding, Severity
 from orchestrator.qa.case import Case, ends
+from orchestrator.qa.findings import finding
 from orchestrator.qa.names import claimed_paths, plain, quoted, shown
-from orchestrator.qa.rules import finding
 from orchestrator.qa.shell import without_comment
 from orchestrator.vocabulary import ARTIFACTS_ROOT
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from orchestrator.protocol.changes import Change
 from orchestrator.protocol.verdict import Finding
 from orchestrator.qa.case import Case, ends
+from orchestrator.qa.findings import finding
 from orchestrator.qa.names import shown
 from orchestrator.qa.policy import unlocked
-from orchestrator.qa.rules import finding
 
 
 def review_dependencies(case: Case) -> Iterator[Finding]:

@@ -22,10 +22,10 @@ from typing import Final
 from orchestrator.protocol.changes import Change
 from orchestrator.protocol.verdict import Finding, Severity
 from orchestrator.qa.case import Case, ends
+from orchestrator.qa.findings import finding
 from orchestrator.qa.globs import globs, has_wildcard
 from orchestrator.qa.names import plain, shown
 from orchestrator.qa.policy import PathSet, unlocked
-from orchestrator.qa.rules import finding
 
 # tool in a command -> files that it takes its orders from
 _DRIVERS: Final[dict[str, tuple[str, ...]]] = {

@@ -20,6 +20,7 @@ from typing import Final
 from orchestrator.protocol.changes import Change
 from orchestrator.protocol.verdict import Finding, Severity
 from orchestrator.qa.case import Case, ends, is_link
+from orchestrator.qa.findings import finding
 from orchestrator.qa.globs import has_wildcard
 from orchestrator.qa.names import (
     collisions,
@@ -31,7 +32,6 @@ from orchestrator.qa.names import (
     shown,
 )
 from orchestrator.qa.policy import unlocked
-from orchestrator.qa.rules import finding
 
 _RUNS_BY_ITSELF: Final = re.compile(r"(.*/)?(sitecustomize|usercustomize)\.py|.*\.pth")
 _BYTECODE: Final = (".pyc", ".pyo")

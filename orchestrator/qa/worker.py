@@ -12,8 +12,8 @@ from typing import Final
 from orchestrator.protocol.evidence import WorkerRun
 from orchestrator.protocol.verdict import Finding
 from orchestrator.qa.case import Case
+from orchestrator.qa.findings import finding
 from orchestrator.qa.names import quoted, shown
-from orchestrator.qa.rules import finding
 
 WHERE: Final = "worker"
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.protocol.verdict import Colour, Severity, Verdict
-from orchestrator.qa.rules import RULES, finding
+from orchestrator.qa.findings import finding
+from orchestrator.qa.rules import RULES
 from tests.unit.qa.attempts import review, rules, seed_facts, seed_pack, seed_result
 from tests.unit.qa.cases import CASES
 
