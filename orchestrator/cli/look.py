@@ -23,9 +23,9 @@ def status(*, project_dir: str | None, progress_dir: str | None, as_json: bool, 
     finally:
         project.close()
     if not quiet:
-        emit("status", data, as_json=as_json, text=lambda: _status_text(data))
+        return emit("status", data, as_json=as_json, text=lambda: _status_text(data))
     done = all(not count for name, count in data["tasks"].items() if name != "completed")
-    return 0 if done or not quiet else 1
+    return 0 if done else 1
 
 
 def _status_text(data: dict[str, Any]) -> str:
@@ -72,8 +72,8 @@ def replay(
         data = replay_data(project, run_id)
     finally:
         project.close()
-    emit("replay", data, as_json=as_json, text=lambda: _replay_text(data))
-    return 0 if data["agrees"] else 1
+    code = 0 if data["agrees"] else 1
+    return emit("replay", data, as_json=as_json, text=lambda: _replay_text(data), code=code)
 
 
 def _replay_text(data: dict[str, Any]) -> str:
@@ -115,8 +115,8 @@ def verify(
         data = verify_data(project, public_key=public_key, anchor=anchor)
     finally:
         project.close()
-    emit("verify", data, as_json=as_json, text=lambda: _verify_text(data))
-    return 0 if data["verified"] else 1
+    code = 0 if data["verified"] else 1
+    return emit("verify", data, as_json=as_json, text=lambda: _verify_text(data), code=code)
 
 
 def _verify_text(data: dict[str, Any]) -> str:

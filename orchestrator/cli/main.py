@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from orchestrator import __version__
-from orchestrator.cli.output import command_name, fail
+from orchestrator.cli.output import command_name, fail, wants_json
 from orchestrator.errors import OrchestratorError
 
 # name -> (module, attribute, one line of help)
@@ -77,7 +77,7 @@ def cli() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command. Returns its exit code; the only place where errors become codes."""
-    as_json = "--json" in arguments
+    as_json = wants_json(arguments)
     name = command_name(arguments)
     try:
         result: Any = cli.main(

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import click
@@ -17,17 +18,50 @@ from orchestrator.errors import ContractError, OrchestratorError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the answer has to be one JSON document, also when the arguments are wrong."""
+    return (
+        "--json" in arguments
+        or "--output-format=json" in arguments
+        or "--output=json" in arguments
+        or any(
+            name in {"--output-format", "--output"} and value == "json"
+            for name, value in pairwise(arguments)
+        )
+    )
+
+
 def command_name(arguments: Sequence[str]) -> str:
     """Return the command's name for the envelope: the first argument that is no option."""
     return next((word for word in arguments if not word.startswith("-")), "")
 
 
-def emit(command: str, data: dict[str, Any], *, as_json: bool, text: Callable[[], str]) -> None:
-    """Print a result: the envelope, or the text for a person."""
+def emit(
+    command: str,
+    data: dict[str, Any],
+    *,
+    as_json: bool,
+    text: Callable[[], str],
+    code: int = 0,
+    error: OrchestratorError | None = None,
+) -> int:
+    """Print a result: the envelope, or the text for a person. Returns the exit code.
+
+    Args:
+        command: its name.
+        data: the result.
+        as_json: print one JSON document, and nothing else.
+        text: makes the text for a person.
+        code: the exit code; the envelope's `ok` says whether it is 0.
+        error: what ended the work before its time; its own code goes before `code`.
+    """
+    code = code if error is None else error.exit_code
     if as_json:
-        print(json.dumps(envelope(command, data), ensure_ascii=False))
-    else:
-        click.echo(text())
+        rows = [] if error is None else _error_rows(error)
+        print(json.dumps(envelope(command, data, rows, ok=code == 0), ensure_ascii=False))
+        return code
+    click.echo(text())
+    return code if error is None else fail(command, error, as_json=False)
 
 
 def envelope(
@@ -80,6 +114,19 @@ def _problem(code: str, line: str, hint: str) -> dict[str, Any]:
             "hint": hint,
         }
     return {"code": code, "message": line, "path": "", "hint": hint}
+
+
+def confirm(what: str, question: str, *, as_json: bool) -> None:
+    """Ask a person before something is changed; without one there, refuse.
+
+    Raises:
+        UsageError: nobody can be asked, and `--yes` is not given.
+        Abort: the person says no.
+    """
+    if as_json or not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: give --yes, or --dry-run to see the plan")
+    click.echo(what, err=True)
+    click.confirm(question, abort=True, err=True)
 
 
 def write_trace(text: str) -> str:

@@ -77,8 +77,7 @@ def prepare(
     if decision.tier == "tier3":
         _, folder = contracts.compile(intake, pack, task_id, SystemClock().now())
         data["contract_dir"] = str(folder)
-    emit("prepare", data, as_json=as_json, text=lambda: _prepare_text(data))
-    return 0
+    return emit("prepare", data, as_json=as_json, text=lambda: _prepare_text(data))
 
 
 def _prepare_text(data: dict[str, Any]) -> str:
@@ -141,8 +140,7 @@ def prepare_next(
         "allowed_paths": list(loaded.pack.allowed_paths) if loaded else [],
         "commands_to_run": list(loaded.pack.commands_to_run) if loaded else [],
     }
-    emit("prepare-next", data, as_json=as_json, text=lambda: _next_text(data))
-    return 0
+    return emit("prepare-next", data, as_json=as_json, text=lambda: _next_text(data))
 
 
 def _next_text(data: dict[str, Any]) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.output import common, emit
+
+if TYPE_CHECKING:
+    from orchestrator.engine.campaign import CampaignReport
+    from orchestrator.engine.controller import ControllerEngine
+    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.system import StopSignals
 
 _RUN_OPTIONS = [
     click.option("--queue-path", type=click.Path(dir_okay=False), default=None,
@@ -72,7 +79,7 @@ def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Work through the queue until it is drained or a limit stops it.
 
     Exit code 0 when everything that ran was accepted, 1 when something was refused, 7 when the
-    worker could not be started, 130 when a person stopped it.
+    worker could not be started, 130 (SIGINT) or 143 (SIGTERM) when it was stopped.
     """  # fmt: skip
     from orchestrator.cli.summary import campaign_data, campaign_text
     from orchestrator.wiring.inputs import load_map
@@ -80,7 +87,7 @@ def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
     backends = None
     if options["worker_backend_map_file"]:
         backends = load_map(Path(options["worker_backend_map_file"]), what="the backend map")
-    with _opened(options) as (project, engine):
+    with _opened(options) as (project, engine, signals):
         report = engine.run_campaign(
             max_cycles=options["max_cycles"],
             max_stagnant_cycles=options["max_stagnant_cycles"],
@@ -89,22 +96,22 @@ def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
             run_id=options["run_id"],
         )
         data = campaign_data(report, project.counters(), engine.recovered)
-    emit("run-campaign", data, as_json=options["as_json"], text=lambda: campaign_text(data))
-    if report.worker_error is not None:
-        raise report.worker_error
-    return _campaign_code(data, report.stop.value)
+    return emit(
+        "run-campaign",
+        data,
+        as_json=options["as_json"],
+        text=lambda: campaign_text(data),
+        code=_campaign_code(report, signals),
+        error=report.worker_error,
+    )
 
 
-def _campaign_code(data: dict[str, Any], stop: str) -> int:
-    if stop == "interrupted":
-        return 130
-    states = Counter(row["state"] for row in data["cycles"])
-    bad = {"failed", "quarantined", "blocked", "pending"}
-    if data["edits_refused"] or any(states[name] for name in bad):
-        latest = {row["task"]: row["state"] for row in data["cycles"]}
-        if data["edits_refused"] or any(state in bad for state in latest.values()):
-            return 1
-    return 4 if states["awaiting_approval"] else 0
+def _campaign_code(report: CampaignReport, signals: StopSignals) -> int:
+    if report.stop.value == "interrupted":
+        return signals.exit_code
+    if report.not_accepted or report.edits_refused:
+        return 1
+    return 4 if report.awaiting else 0
 
 
 @click.command("run-cycle")
@@ -127,7 +134,7 @@ def run_cycle(**options: Any) -> int:  # noqa: ANN401  click's own signature
     from orchestrator.cli.summary import cycle_data, cycle_text
     from orchestrator.errors import NothingToDo
 
-    with _opened(options) as (_, engine):
+    with _opened(options) as (_, engine, signals):
         report = engine.run_next_cycle(key=options["task_key"], run_id=options["run_id"])
     if report is None:
         raise NothingToDo(
@@ -136,60 +143,51 @@ def run_cycle(**options: Any) -> int:  # noqa: ANN401  click's own signature
             mend="python -m orchestrator status says what waits, and why",
         )
     data = cycle_data(report)
-    emit("run-cycle", data, as_json=options["as_json"], text=lambda: cycle_text(data))
+    code = {"completed": 0, "awaiting_approval": 4}.get(report.state.value, 1)
     if report.reason == "INTERRUPTED":
-        return 130
-    return {"completed": 0, "awaiting_approval": 4}.get(report.state.value, 1)
+        code = signals.exit_code
+    return emit(
+        "run-cycle", data, as_json=options["as_json"], text=lambda: cycle_text(data), code=code
+    )
 
 
-class _Opened:
-    """The project, opened for running, with its listener and signals."""
+@contextmanager
+def _opened(options: dict[str, Any]) -> Iterator[tuple[Project, ControllerEngine, StopSignals]]:
+    """Open the project for running, with its listener and its signals."""
+    from orchestrator.cli.output import is_plain
+    from orchestrator.cli.progress import make_listener
+    from orchestrator.wiring.project import Project
+    from orchestrator.wiring.system import StopSignals
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        from orchestrator.cli.output import is_plain
-        from orchestrator.cli.progress import make_listener
-
-        self._options = options
-        plain = bool(options.get("plain")) or is_plain()
-        self._listener = make_listener(as_json=options["as_json"], plain=plain)
-
-    def __enter__(self) -> Any:  # noqa: ANN401  (Project, ControllerEngine)
-        from orchestrator.wiring.project import Project, RunFlags
-        from orchestrator.wiring.system import StopSignals
-
-        options = self._options
-        self._signals = StopSignals(lambda text: self._listener.tell("stopping", text=text))
-        try:
-            self._project = Project.open(
-                options["project_dir"],
-                progress_dir=options["progress_dir"],
-                queue_path=options["queue_path"],
-                listener=self._listener,
-                for_running=True,
-            )
-            flags = RunFlags(
-                step_pack_map_file=options.get("step_pack_map_file"),
-                step_pack_file=options.get("step_pack_file"),
-                max_rework_rounds=options["max_rework_rounds"],
-                worker_backend=options["worker_backend"],
-                shim=options["shim"],
-                max_runtime_sec=options["max_runtime_sec"],
-                max_silence_sec=options["max_silence_sec"],
-                max_memory_mb=options["max_memory_mb"],
-                roll_back=options["rollback_on_fail"],
-                rework_thread_id=options.get("rework_thread_id"),
-            )
-            return self._project, self._project.engine(flags, self._signals)
-        except BaseException:
-            self._signals.close()
-            self._listener.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._project.close()
-        self._signals.close()
-        self._listener.close()
+    plain = bool(options["plain"]) or is_plain()
+    with ExitStack() as stack:
+        listener = make_listener(as_json=options["as_json"], plain=plain)
+        stack.callback(listener.close)
+        signals = StopSignals(lambda text: listener.tell("stopping", text=text))
+        stack.callback(signals.close)
+        project = Project.open(
+            options["project_dir"],
+            progress_dir=options["progress_dir"],
+            queue_path=options["queue_path"],
+            listener=listener,
+            for_running=True,
+        )
+        stack.callback(project.close)
+        yield project, project.engine(_flags(options), signals), signals
 
 
-def _opened(options: dict[str, Any]) -> _Opened:
-    return _Opened(options)
+def _flags(options: dict[str, Any]) -> RunFlags:
+    from orchestrator.wiring.project import RunFlags
+
+    return RunFlags(
+        step_pack_map_file=options.get("step_pack_map_file"),
+        step_pack_file=options.get("step_pack_file"),
+        max_rework_rounds=options["max_rework_rounds"],
+        worker_backend=options["worker_backend"],
+        shim=options["shim"],
+        max_runtime_sec=options["max_runtime_sec"],
+        max_silence_sec=options["max_silence_sec"],
+        max_memory_mb=options["max_memory_mb"],
+        roll_back=options["rollback_on_fail"],
+        rework_thread_id=options.get("rework_thread_id"),
+    )

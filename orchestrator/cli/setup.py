@@ -16,8 +16,7 @@ def init(*, project_dir: str | None, progress_dir: str | None, as_json: bool) ->
     from orchestrator.wiring.setup import init_project
 
     data = init_project(project_dir, progress_dir)
-    emit("init", data, as_json=as_json, text=lambda: _init_text(data))
-    return 0
+    return emit("init", data, as_json=as_json, text=lambda: _init_text(data))
 
 
 def _init_text(data: dict[str, Any]) -> str:
@@ -36,8 +35,8 @@ def doctor(*, project_dir: str | None, progress_dir: str | None, as_json: bool) 
     from orchestrator.wiring.setup import diagnose
 
     data = diagnose(project_dir, progress_dir)
-    emit("doctor", data, as_json=as_json, text=lambda: _doctor_text(data))
-    return 0 if data["healthy"] else 1
+    code = 0 if data["healthy"] else 1
+    return emit("doctor", data, as_json=as_json, text=lambda: _doctor_text(data), code=code)
 
 
 def _doctor_text(data: dict[str, Any]) -> str:
@@ -61,8 +60,7 @@ def queue_take(
     from orchestrator.wiring.setup import take_queue
 
     data = take_queue(project_dir, progress_dir, file)
-    emit("queue-take", data, as_json=as_json, text=lambda: _take_text(data))
-    return 0
+    return emit("queue-take", data, as_json=as_json, text=lambda: _take_text(data))
 
 
 def _take_text(data: dict[str, Any]) -> str:

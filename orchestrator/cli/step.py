@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.kernel.work import LoadedPack
     from orchestrator.protocol.rework_pack import ReworkPack
     from orchestrator.wiring.project import RunFlags
+    from orchestrator.wiring.system import StopSignals
 
 _LIMITS = [
     click.option("--dry-run", is_flag=True, help="Print the exact command, start nothing."),
@@ -108,14 +110,16 @@ def _dispatch(
     if loaded is None:
         raise click.UsageError("--step-pack-file is needed: it holds the bounds of the step")
     listener = PlainListener(quiet=options["as_json"])
-    signals = StopSignals(lambda text: listener.tell("stopping", text=text))
-    project = Project.open(
-        options["project_dir"],
-        progress_dir=options["progress_dir"],
-        listener=listener,
-        for_running=True,
-    )
-    try:
+    with ExitStack() as stack:
+        signals = StopSignals(lambda text: listener.tell("stopping", text=text))
+        stack.callback(signals.close)
+        project = Project.open(
+            options["project_dir"],
+            progress_dir=options["progress_dir"],
+            listener=listener,
+            for_running=True,
+        )
+        stack.callback(project.close)
         engine = project.engine(flags, signals)
         if options["review"] or rework is not None:
             report = engine.dispatch_step_with_review(
@@ -129,13 +133,10 @@ def _dispatch(
             report = engine.dispatch_step_with_logging(
                 loaded, backend=options["worker_backend"], run_id=options["run_id"]
             )
-    finally:
-        project.close()
-        signals.close()
-    return _told(command, options, report)
+    return _told(command, options, report, signals)
 
 
-def _told(command: str, options: dict[str, Any], report: StepReport) -> int:
+def _told(command: str, options: dict[str, Any], report: StepReport, signals: StopSignals) -> int:
     run = report.answer.run
     result = report.answer.result
     data: dict[str, Any] = {
@@ -153,15 +154,20 @@ def _told(command: str, options: dict[str, Any], report: StepReport) -> int:
     }
     _write(options["write_rework_file"], report.rework)
     _write(options["write_result_file"], result)
-    emit(command, data, as_json=options["as_json"], text=lambda: _step_text(data))
-    return _code(data)
+    return emit(
+        command,
+        data,
+        as_json=options["as_json"],
+        text=lambda: _step_text(data),
+        code=_code(data, signals),
+    )
 
 
-def _code(data: dict[str, Any]) -> int:
+def _code(data: dict[str, Any], signals: StopSignals) -> int:
     if data["ending"] in {"runtime_exceeded", "silence_exceeded"}:
         return 124
     if data["ending"] == "cancelled":
-        return 130
+        return signals.exit_code
     if data["verdict"] is not None:
         return 0 if data["verdict"]["colour"] == "accepted" else 1
     return 0 if data["claim"] is not None and data["exit_code"] == 0 else 1
@@ -216,9 +222,7 @@ def _dry_run(
         thread_id=options.get("thread_id"),
         run_id=options["run_id"],
     )
-    data = {"argv": argv}
-    emit(command, data, as_json=options["as_json"], text=lambda: text)
-    return 0
+    return emit(command, {"argv": argv}, as_json=options["as_json"], text=lambda: text)
 
 
 @click.command("review-step")
@@ -277,16 +281,14 @@ def review_step(
         "verdict": told,
         "rework_pack": rework.model_dump(mode="json") if rework else None,
     }
-    if output_format == "github":
-        click.echo(_github_text(told))
-    else:
-        emit(
-            "review-step",
-            data,
-            as_json=as_json or output_format == "json",
-            text=lambda: _verdict_text(told),
-        )
-    return 0 if verdict.colour == "accepted" else 1
+    render = _github_text if output_format == "github" else _verdict_text
+    return emit(
+        "review-step",
+        data,
+        as_json=as_json or output_format == "json",
+        text=lambda: render(told),
+        code=0 if verdict.colour == "accepted" else 1,
+    )
 
 
 def _github_text(verdict: dict[str, Any]) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, emit
+from orchestrator.cli.output import common, confirm, emit
+
+if TYPE_CHECKING:
+    from orchestrator.recovery.checkpoint import Checkpoint, Checkpoints
+    from orchestrator.wiring.project import Project
 
 
 @click.command("checkpoint-create")
@@ -34,11 +40,10 @@ def checkpoint_create(
             files=files or None,
         )
     data = _row(made)
-    emit("checkpoint-create", data, as_json=as_json, text=lambda: _made_text(data))
-    return 0
+    return emit("checkpoint-create", data, as_json=as_json, text=lambda: _made_text(data))
 
 
-def _row(made: Any) -> dict[str, Any]:  # noqa: ANN401  recovery.Checkpoint
+def _row(made: Checkpoint) -> dict[str, Any]:
     return {
         "checkpoint_id": made.checkpoint_id,
         "task": made.task_key,
@@ -86,8 +91,7 @@ def rollback(
             data: dict[str, Any] = {
                 "checkpoints": [_row(item) for item in checkpoints.list(task_key)]
             }
-            emit("rollback", data, as_json=as_json, text=lambda: _list_text(data))
-            return 0
+            return emit("rollback", data, as_json=as_json, text=lambda: _list_text(data))
         actions = checkpoints.plan(checkpoint_id, files=files or None)
         data = {
             "checkpoint_id": checkpoint_id,
@@ -97,11 +101,9 @@ def rollback(
             ],
         }
         if dry_run or not actions:
-            emit("rollback", data, as_json=as_json, text=lambda: _plan_text(data))
-            return 0
-        if not yes and not as_json:
-            click.echo(_plan_text(data), err=True)
-            click.confirm("Restore these?", abort=True, err=True)
+            return emit("rollback", data, as_json=as_json, text=lambda: _plan_text(data))
+        if not yes:
+            confirm(_plan_text(data), "Restore these?", as_json=as_json)
         done = checkpoints.restore(checkpoint_id, files=files or None)
         undo = done.undo_checkpoint
         data |= {
@@ -122,8 +124,7 @@ def rollback(
             },
         )
         project.views.publish(project.now(), now=True)
-    emit("rollback", data, as_json=as_json, text=lambda: _done_text(data))
-    return 0
+    return emit("rollback", data, as_json=as_json, text=lambda: _done_text(data))
 
 
 def _list_text(data: dict[str, Any]) -> str:
@@ -154,24 +155,17 @@ def _done_text(data: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-class _checkpoints:  # noqa: N801  used like a function
-    def __init__(self, project_dir: str | None, progress_dir: str | None) -> None:
-        self._dirs = project_dir, progress_dir
+@contextmanager
+def _checkpoints(
+    project_dir: str | None, progress_dir: str | None
+) -> Iterator[tuple[Project, Checkpoints]]:
+    """Open the project, with its lock, and its checkpoints."""
+    from orchestrator.recovery.checkpoint import Checkpoints
+    from orchestrator.wiring.project import Project
+    from orchestrator.workspace.open import open_workspace
 
-    def __enter__(self) -> Any:  # noqa: ANN401  (Project, Checkpoints)
-        from orchestrator.recovery.checkpoint import Checkpoints
-        from orchestrator.wiring.project import Project
-        from orchestrator.workspace.open import open_workspace
-
-        self._project = Project.open(self._dirs[0], progress_dir=self._dirs[1], for_running=True)
-        try:
-            workspace = open_workspace(self._project.root, self._project.scratch)
-        except BaseException:
-            self._project.close()
-            raise
-        self._workspace = workspace
-        return self._project, Checkpoints(workspace)
-
-    def __exit__(self, *_: object) -> None:
-        self._workspace.close()
-        self._project.close()
+    with (
+        closing(Project.open(project_dir, progress_dir=progress_dir, for_running=True)) as project,
+        closing(open_workspace(project.root, project.scratch)) as workspace,
+    ):
+        yield project, Checkpoints(workspace)

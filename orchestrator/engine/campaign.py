@@ -16,6 +16,7 @@ from orchestrator.kernel.campaign import (
     after_cycle,
     why_stop,
 )
+from orchestrator.kernel.life import State
 
 _LONGEST_WAIT_MS = 500  # so that an edit of the queue or a stop is noticed soon
 _KEPT_REPORTS = 2000  # what the summary holds; the ledger has all
@@ -23,12 +24,19 @@ _KEPT_REPORTS = 2000  # what the summary holds; the ledger has all
 
 @dataclass(slots=True)
 class CampaignReport:
-    """How a campaign ended, for people. `cycles` holds the newest reports."""
+    """How a campaign ended, for people.
+
+    cycles: the newest reports.
+    not_accepted, awaiting: tasks whose last cycle here ended refused, undecided or put back, or
+        waits for a person.
+    """
 
     run_id: str
     stop: Stop = Stop.DRAINED
     count: int = 0
     cycles: list[CycleReport] = field(default_factory=list)
+    not_accepted: set[str] = field(default_factory=set)
+    awaiting: set[str] = field(default_factory=set)
     edits_refused: list[str] = field(default_factory=list)
     worker_error: WorkerError | None = None
 
@@ -58,12 +66,22 @@ def run_campaign(parts: Parts, cycle: Cycle, limits: CampaignLimits, run_id: str
                 continue
             report.stop = Stop.DRAINED
             break
-        report.count += 1
-        report.cycles.append(done)
-        del report.cycles[:-_KEPT_REPORTS]
+        _count(report, done)
         state = after_cycle(state, ended_in=done.state, signature=done.signature)
         parts.views.publish(parts.clock.now())
     return report
+
+
+def _count(report: CampaignReport, done: CycleReport) -> None:
+    report.count += 1
+    report.cycles.append(done)
+    del report.cycles[:-_KEPT_REPORTS]
+    report.not_accepted.discard(done.task_key)
+    report.awaiting.discard(done.task_key)
+    if done.state is State.AWAITING_APPROVAL:
+        report.awaiting.add(done.task_key)
+    elif done.state is not State.COMPLETED:
+        report.not_accepted.add(done.task_key)
 
 
 def _wait_for_work(parts: Parts) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import LeaseHeld, NothingToDo
+from orchestrator.errors import ContractError, LeaseHeld, NothingToDo
 from orchestrator.kernel.records import Moment
 from orchestrator.store.projection import LedgerFiles
 from orchestrator.store.queuefile import QueueFile
@@ -51,7 +51,6 @@ class RunFlags:
     max_runtime_sec: int | None = None
     max_silence_sec: int | None = None
     max_memory_mb: int | None = None
-    max_parallel_steps: int | None = None
     roll_back: bool | None = None
     rework_thread_id: str | None = None
 
@@ -207,9 +206,9 @@ class Project:
 def with_flags(settings: Settings, flags: RunFlags) -> Settings:
     """Lay the flags over the settings."""
     changed: dict[str, object] = {}
-    if flags.shim:
+    if flags.shim is not None:
         changed["worker"] = settings.worker.model_copy(
-            update={"shim": tuple(shlex.split(flags.shim)), "backend": "shim"}
+            update={"shim": _command_line(flags.shim), "backend": "shim"}
         )
     if flags.max_rework_rounds is not None:
         changed["limits"] = settings.limits.model_copy(
@@ -218,6 +217,18 @@ def with_flags(settings: Settings, flags: RunFlags) -> Settings:
     if flags.roll_back is not None:
         changed["roll_back"] = flags.roll_back
     return settings.model_copy(update=changed) if changed else settings
+
+
+def _command_line(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ContractError(
+            f"not a command line: {error}", where="--shim", mend="close what is quoted"
+        ) from error
+    if not words:
+        raise ContractError("the shim has no program", where="--shim", mend="name one")
+    return words
 
 
 def find_root(project_dir: str | None) -> Path:

@@ -102,6 +102,11 @@ class StopSignals:
         """Stop the present attempt, too."""
         return self._count > 1
 
+    @property
+    def exit_code(self) -> int:
+        """What a program ends with that was stopped in this way: 130 or 143."""
+        return 128 + self.signal_number
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self._count += 1
         self.signal_number = number
