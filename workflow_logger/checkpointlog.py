@@ -129,6 +129,22 @@ def _follows(last: Checkpoint, new: Checkpoint, where: str) -> bool:
     return False
 
 
+def last(path: Path) -> Checkpoint | None:
+    """Return what the last whole note states, reading only the file's end.
+
+    Raises:
+        CheckpointError: the last note is malformed.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return _last(handle, os.fstat(handle).st_size)[1]
+    finally:
+        os.close(handle)
+
+
 def load(path: Path) -> tuple[list[Stored], bool]:
     """Return the notes of the file, and whether a torn one follows; no file: no notes."""
     try:

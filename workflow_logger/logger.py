@@ -189,10 +189,8 @@ class WorkflowLogger:
     def _catch_up(self) -> None:
         """Read what the file gained since, and compare with what was signed before."""
         known: list[tuple[Checkpoint, str]] = []
-        stored, _ = checkpointlog.load(self.layout.checkpoints)
-        if stored:
-            where = f"{self.layout.checkpoints}:{stored[-1].line}"
-            known.append((parse_note(stored[-1].note, where=where).checkpoint, where))
+        if stored := checkpointlog.last(self.layout.checkpoints):
+            known.append((stored, str(self.layout.checkpoints)))
         if text := checkpointlog.load_anchor(self.anchor_path):
             where = str(self.anchor_path)
             known.append((parse_note(text, where=where).checkpoint, where))
