@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from orchestrator.kernel.life import TRANSITIONS, State
+
+BEGIN: Final = "<!-- generated: scripts/refresh_docs.py -->"
+END: Final = "<!-- end of generated -->"
 
 
 def mermaid() -> str:
@@ -13,3 +18,17 @@ def mermaid() -> str:
         if not moves:
             lines.append(f"    {source} --> [*]")
     return "\n".join(lines) + "\n"
+
+
+def refreshed(page: str) -> str:
+    """Return the page with the present diagram between its markers.
+
+    Raises:
+        ValueError: the page does not have each marker once, in order.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in after:
+        msg = f"the page needs one {BEGIN!r} and, after it, one {END!r}"
+        raise ValueError(msg)
+    return f"{before}{BEGIN}\n\n```mermaid\n{mermaid()}```\n\n{END}{after}"

@@ -40,7 +40,8 @@ class KnownTasks(Mapping[str, Known]):
             if row[1] == State.COMPLETED:
                 self.closed.append((self.row, key))
             raise KeyError(key)
-        return Known.of(Task.model_validate_json(row[0]), row[1], row[2])
+        # The stored text is what `_spec_json` wrote; a field that it lacks has its default.
+        return Known(json.loads(row[0]), row[1], row[2])
 
     def counted(self, tasks: Iterable[Task]) -> Iterator[Task]:
         """Pass the rows of the file on, and remember which one it is."""
