@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from typing import Any
 
 import click
@@ -17,11 +19,8 @@ def status(*, project_dir: str | None, progress_dir: str | None, as_json: bool, 
     from orchestrator.wiring.look import status_data
     from orchestrator.wiring.project import Project
 
-    project = Project.open(project_dir, progress_dir=progress_dir, create=False)
-    try:
+    with closing(Project.open(project_dir, progress_dir=progress_dir, create=False)) as project:
         data = status_data(project)
-    finally:
-        project.close()
     if not quiet:
         return emit("status", data, as_json=as_json, text=lambda: _status_text(data))
     done = all(not count for name, count in data["tasks"].items() if name != "completed")
@@ -56,22 +55,35 @@ def _status_text(data: dict[str, Any]) -> str:
 
 @click.command("replay")
 @click.argument("run_id", required=False)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json", "jsonl"]),
+    default="text",
+    help="jsonl prints one event a line, as progress/sessions has them.",
+)
 @common
 def replay(
-    *, run_id: str | None, project_dir: str | None, progress_dir: str | None, as_json: bool
+    *,
+    run_id: str | None,
+    output: str,
+    project_dir: str | None,
+    progress_dir: str | None,
+    as_json: bool,
 ) -> int:
     """Tell a run's story in order; rebuild the state from the entries and compare it.
 
     RUN_ID may be a run, a task or an attempt; without it, the newest run is told.
     """
-    from orchestrator.wiring.look import replay_data
+    from orchestrator.wiring.look import replay_data, replay_events
     from orchestrator.wiring.project import Project
 
-    project = Project.open(project_dir, progress_dir=progress_dir, create=False)
-    try:
+    as_json = as_json or output == "json"
+    with closing(Project.open(project_dir, progress_dir=progress_dir, create=False)) as project:
+        if output == "jsonl" and not as_json:
+            for event in replay_events(project, run_id):
+                click.echo(json.dumps(event, ensure_ascii=False))
+            return 0
         data = replay_data(project, run_id)
-    finally:
-        project.close()
     code = 0 if data["agrees"] else 1
     return emit("replay", data, as_json=as_json, text=lambda: _replay_text(data), code=code)
 
@@ -110,11 +122,8 @@ def verify(
     from orchestrator.wiring.look import verify_data
     from orchestrator.wiring.project import Project
 
-    project = Project.open(project_dir, progress_dir=progress_dir, create=False)
-    try:
+    with closing(Project.open(project_dir, progress_dir=progress_dir, create=False)) as project:
         data = verify_data(project, public_key=public_key, anchor=anchor)
-    finally:
-        project.close()
     code = 0 if data["verified"] else 1
     return emit("verify", data, as_json=as_json, text=lambda: _verify_text(data), code=code)
 

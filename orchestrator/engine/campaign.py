@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.engine.cycle import Cycle
-from orchestrator.engine.effects import tell_edit
+from orchestrator.engine.effects import look_at_queue
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.reports import CycleReport
 from orchestrator.errors import WorkerError
@@ -46,9 +46,7 @@ def run_campaign(parts: Parts, cycle: Cycle, limits: CampaignLimits, run_id: str
     report = CampaignReport(run_id)
     state = CampaignState()
     while True:
-        edit = parts.queue.sync(parts.clock.now())
-        tell_edit(parts, edit)
-        report.edits_refused += edit.refused
+        report.edits_refused += look_at_queue(parts).refused
         if parts.stop.is_asked:
             report.stop = Stop.INTERRUPTED
             break

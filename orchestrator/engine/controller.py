@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from orchestrator.engine.campaign import CampaignReport, run_campaign
 from orchestrator.engine.cycle import Cycle
-from orchestrator.engine.effects import tell_edit
+from orchestrator.engine.effects import look_at_queue
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.recovery import Recovered, recover
 from orchestrator.engine.reports import CycleOptions, CycleReport
 from orchestrator.engine.step import StepReport, StepRun
+from orchestrator.errors import ContractError
 from orchestrator.kernel.campaign import CampaignLimits, Stop
 from orchestrator.kernel.records import TaskRecord
 from orchestrator.kernel.work import LoadedPack
@@ -23,6 +25,7 @@ from orchestrator.protocol.step_result import StepResult
 from orchestrator.protocol.verdict import Colour, Verdict
 from orchestrator.qa.reviewer import StepQAReviewer
 from orchestrator.qa.rework import ReworkBuilder
+from orchestrator.vocabulary import ID_PATTERN
 
 T = TypeVar("T")
 
@@ -64,7 +67,7 @@ class ControllerEngine:
         """Run one cycle for the next eligible task, or for `key`; None when there is none."""
 
         def once(run: str) -> CycleReport | None:
-            tell_edit(self.parts, self.parts.queue.sync(self.parts.clock.now()))
+            look_at_queue(self.parts)
             return Cycle(self.parts, self.options, run).run_next(key)
 
         def outcome(report: CycleReport | None) -> str:
@@ -75,7 +78,7 @@ class ControllerEngine:
     def prepare_next_task(self) -> tuple[TaskRecord, LoadedPack | None] | None:
         """Say which task would be next, with its pack; claims nothing."""
         moment = self.parts.clock.now()
-        tell_edit(self.parts, self.parts.queue.sync(moment))
+        look_at_queue(self.parts)
         self.parts.views.publish(moment, now=True)
         task = self.parts.store.peek(moment)
         if task is None:
@@ -132,26 +135,38 @@ class ControllerEngine:
     ) -> T:
         parts = self.parts
         moment = parts.clock.now()
-        run = run_id or parts.ids.run_id(kind, moment)
+        run = _checked(run_id) or parts.ids.run_id(kind, moment)
         parts.store.start_run(parts.processes.this_run(run, kind, moment))
         ended = "failed"
         try:
+            self._note(run, "run_started", {"run_kind": kind})
             self.recovered = recover(
                 parts, run_id=run, limits=self.options.limits, roll_back=self.options.roll_back
             )
-            self._note(run, "run_started", {"run_kind": kind})
             result = work(run)
             ended = outcome(result)
             return result
         finally:
             self._note(run, "run_ended", {"outcome": ended})
             parts.store.end_run(run, at=parts.clock.now().at, outcome=ended)
+            parts.sessions.write(run)
             parts.views.publish(parts.clock.now(), now=True)
 
     def _note(self, run: str, kind: str, body: Mapping[str, Any]) -> None:
         self.parts.store.note(
             moment=self.parts.clock.now(), run_id=run, kind=kind, body={"run_id": run, **body}
         )
+
+
+def _checked(run_id: str | None) -> str | None:
+    """Return the id as it is. Raises ContractError when it could not name a file."""
+    if run_id is not None and not re.fullmatch(ID_PATTERN, run_id):
+        raise ContractError(
+            f"{run_id!r} cannot name a run",
+            where="--run-id",
+            mend="use letters, digits, dots inside, - and _, at most 128 signs",
+        )
+    return run_id
 
 
 def review_offline(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from orchestrator.engine import entries
-from orchestrator.engine.effects import interrupt, rollback_effect, run_effects, tell_edit
+from orchestrator.engine.effects import interrupt, look_at_queue, rollback_effect, run_effects
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.record import review_of, save_review
 from orchestrator.engine.reports import CycleOptions, CycleReport, RoundReport
@@ -163,6 +163,8 @@ class Cycle:
         payload = work.loaded.data
         task = work.task
         while True:
+            # The queue is read at both borders of a worker's time: when tells who wrote it.
+            look_at_queue(self._parts)
             place = self._dispatch(task, work, payload)
             try:
                 answer = self._parts.worker.run(self._order(place, work, payload))
@@ -170,12 +172,12 @@ class Cycle:
                 self._interrupt(self._parts.store.task(task.key), work, error.what, counted=False)
                 raise
             if answer.run.ending == "cancelled":
-                self._look_at_queue(AttemptWindow(place.attempt_id))
+                look_at_queue(self._parts, AttemptWindow(place.attempt_id))
                 return self._stopped(task, work, rounds)
             self._receive(task, answer)
             facts, verdict, saved = self._review(place, work, answer)
             changed = frozenset(change.path for change in facts.changes)
-            self._look_at_queue(AttemptWindow(place.attempt_id, changed))
+            look_at_queue(self._parts, AttemptWindow(place.attempt_id, changed))
             if verdict is None:
                 return self._stopped(task, work, rounds)
             step = self._conclude(task, work, place, answer, facts, verdict, saved)
@@ -242,17 +244,11 @@ class Cycle:
         )
         return place
 
-    def _look_at_queue(self, window: AttemptWindow | None = None) -> None:
-        """Read the queue file at the borders of a worker's time: who wrote it is known by when."""
-        edit = self._parts.queue.sync(self._parts.clock.now(), window=window)
-        tell_edit(self._parts, edit)
-
     def _backend(self, task: TaskRecord) -> str | None:
         by_task = self._options.backend_by_task or {}
         return by_task.get(task.key) or task.spec.worker_backend or self._options.backend
 
     def _order(self, place: Round, work: _Work, payload: bytes) -> WorkOrder:
-        self._look_at_queue()
         work.noted = self._parts.workplace.before(place, work.loaded.pack, work.checkpoint)
         return WorkOrder(place, payload, work.thread_id, work.loaded.pack, self._backend(work.task))
 

@@ -11,7 +11,7 @@ from orchestrator.kernel.decide import NextStep, after_interruption
 from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Effect, Move, TaskRecord
-from orchestrator.kernel.work import QueueEdit
+from orchestrator.kernel.work import AttemptWindow, QueueEdit
 
 
 def rollback_effect(checkpoint_id: str, attempt_id: str) -> Effect:
@@ -82,10 +82,14 @@ def run_effects(parts: Parts) -> int:
     return done
 
 
-def tell_edit(parts: Parts, edit: QueueEdit) -> None:
-    """Say what reading the queue file led to."""
+def look_at_queue(parts: Parts, window: AttemptWindow | None = None) -> QueueEdit:
+    """Read the queue file, and say what that led to.
+
+    window: a worker ran in the tree since the last look, so it could have written the file.
+    """
+    edit = parts.queue.sync(parts.clock.now(), window=window)
     if edit.is_empty:
-        return
+        return edit
     parts.listener.tell(
         "queue_read",
         added=len(edit.added),
@@ -95,3 +99,4 @@ def tell_edit(parts: Parts, edit: QueueEdit) -> None:
         refused=edit.refused,
         held_as=edit.held_as,
     )
+    return edit

@@ -190,6 +190,14 @@ class Views(Protocol):
         ...
 
 
+class Sessions(Protocol):
+    """The events of each run, for machines."""
+
+    def write(self, run_id: str) -> object:
+        """Write the file of one run anew."""
+        ...
+
+
 class Stop(Protocol):
     """How somebody outside asks for an end."""
 
@@ -225,6 +233,7 @@ class Parts:
     processes: Processes
     queue: QueueInput
     views: Views
+    sessions: Sessions
     clock: Clock
     ids: Ids
     stop: Stop

@@ -3,6 +3,8 @@
     a run without an end whose process is gone   closed as died
     a task in flight                             its processes killed, its attempt closed as
                                                  interrupted, tree rolled back, back to the queue
+    a step outside the queue                     its processes killed, its attempt closed as
+                                                 interrupted; the tree stays, as after any step
     an effect that was decided and not done      done
     ledger files behind the store                brought up to date (by the views)
 
@@ -11,12 +13,17 @@ A second recovery finds nothing to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from orchestrator.engine.effects import interrupt, run_effects
+from orchestrator.engine import entries
+from orchestrator.engine.effects import interrupt, look_at_queue, run_effects
 from orchestrator.engine.ports import Parts
 from orchestrator.errors import LeaseHeld
 from orchestrator.kernel.journey import Limits
+from orchestrator.kernel.records import RunRecord
+from orchestrator.kernel.work import AttemptWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,15 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
                 where="the store",
                 mend="wait for it, or stop that process",
             )
+    dead = [run for run in open_runs if run.run_id not in alive]
+    steps = _open_steps(parts, dead)
     attempts = [task.attempt_id for task in left if task.attempt_id]
+    attempts += [step["body"]["attempt_id"] for step in steps]
     killed = parts.processes.kill_leftovers(attempts) if attempts else 0
+    for step in steps:
+        _close_step(parts, step, run_id)
+    # While the store still says who ran: an edit of the queue may be that worker's.
+    look_at_queue(parts)
     for task in left:
         interrupt(
             parts,
@@ -63,10 +77,11 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
             roll_back=roll_back,
         )
     done = run_effects(parts)
-    dead = [run.run_id for run in open_runs if run.run_id not in alive]
-    for dead_run in dead:
-        parts.store.end_run(dead_run, at=parts.clock.now().at, outcome="died")
-    recovered = Recovered(tuple(dead), tuple(task.key for task in left), killed, done)
+    for run in dead:
+        parts.store.end_run(run.run_id, at=parts.clock.now().at, outcome="died")
+        parts.sessions.write(run.run_id)
+    interrupted = [task.key for task in left] + [step["task_id"] for step in steps]
+    recovered = Recovered(tuple(run.run_id for run in dead), tuple(interrupted), killed, done)
     if not recovered.is_empty:
         parts.store.note(
             moment=parts.clock.now(),
@@ -87,3 +102,32 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
             effects_done=done,
         )
     return recovered
+
+
+def _open_steps(parts: Parts, dead: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """Return the entries of steps that a dead run started and nobody closed."""
+    started: dict[str, dict[str, Any]] = {}
+    for run in dead:
+        if run.kind != "step":
+            continue
+        for entry in parts.store.entries(run_id=run.run_id):
+            if entry["kind"] == "step_started":
+                started[entry["body"]["attempt_id"]] = entry
+            elif entry["kind"] == "attempt":
+                started.pop(entry["body"]["attempt_id"], None)
+    return list(started.values())
+
+
+def _close_step(parts: Parts, step: dict[str, Any], run_id: str) -> None:
+    body = step["body"]
+    look_at_queue(parts, AttemptWindow(body["attempt_id"]))
+    why = "the controller died; what the worker did stays in the tree"
+    parts.store.note(
+        moment=parts.clock.now(),
+        run_id=run_id,
+        kind="attempt",
+        task_id=step["task_id"],
+        body=entries.interrupted(body["r"], body["s"], body["attempt_id"], why),
+    )
+    undo = f"undo it with: rollback --checkpoint-id {body['checkpoint_id']}"
+    parts.listener.tell("warning", task=step["task_id"], text=f"{why}; {undo}")

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from orchestrator.engine import entries
+from orchestrator.engine.effects import look_at_queue
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.record import review_of, save_review
 from orchestrator.errors import NothingToDo, PolicyError
-from orchestrator.kernel.work import LoadedPack, Round, WorkerAnswer, WorkOrder
+from orchestrator.kernel.work import (
+    AttemptWindow,
+    CheckpointTaken,
+    LoadedPack,
+    Round,
+    WorkerAnswer,
+    WorkOrder,
+)
 from orchestrator.protocol.evidence import Evidence, Observations
 from orchestrator.protocol.rework_pack import ReworkPack
 from orchestrator.protocol.verdict import Colour, Verdict
@@ -49,7 +57,7 @@ class StepRun:
 
         Raises:
             PolicyError: the queue owns this task, or its log is closed.
-            WorkerError: the worker could not be started; nothing is logged.
+            WorkerError: the worker could not be started.
         """
         parts = self._parts
         task = loaded.pack.task_id
@@ -67,9 +75,13 @@ class StepRun:
         )
         payload = rework or loaded.data
         parts.evidence.save(place, "payload.json", payload, kind="payload")
+        look_at_queue(parts)
         noted = parts.workplace.before(place, loaded.pack, checkpoint)
-        order = WorkOrder(place, payload, thread_id, loaded.pack, backend)
-        answer = parts.worker.run(order)
+        self._started(loaded, place, checkpoint, payload, backend)
+        try:
+            answer = parts.worker.run(WorkOrder(place, payload, thread_id, loaded.pack, backend))
+        finally:
+            look_at_queue(parts, AttemptWindow(place.attempt_id))
         facts = verdict = pack = None
         saved: list[Evidence] = []
         if review:
@@ -89,6 +101,30 @@ class StepRun:
                 )
         self._log(loaded, place, answer, facts, verdict, saved, payload)
         return StepReport(place, answer, checkpoint.checkpoint_id, facts, verdict, pack)
+
+    def _started(
+        self,
+        loaded: LoadedPack,
+        place: Round,
+        checkpoint: CheckpointTaken,
+        payload: bytes,
+        backend: str | None,
+    ) -> None:
+        """Record what starts now, so that a dead controller's worker is found and ended."""
+        body = entries.dispatched(
+            place,
+            loaded,
+            payload_digest=sha256(payload).hexdigest(),
+            backend=backend or "",
+            base_tree=checkpoint.tree,
+        )
+        self._parts.store.note(
+            moment=self._parts.clock.now(),
+            run_id=self._run_id,
+            kind="step_started",
+            task_id=place.task_key,
+            body={**body, "checkpoint_id": checkpoint.checkpoint_id},
+        )
 
     def _refuse_queued(self, task: str) -> None:
         try:

@@ -116,6 +116,7 @@ class QueueFile:
         self, data: bytes, digest: str, moment: Moment, window: AttemptWindow | None
     ) -> QueueEdit:
         name = self.path.name
+        window = window or self._open_window()
         try:
             edits, known = self._compare(data, name, self._shown_seq)
         except ContractError as error:
@@ -137,6 +138,17 @@ class QueueFile:
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
             self._remember(digest)
         return _edit_of(edits, digest)
+
+    def _open_window(self) -> AttemptWindow | None:
+        """Return the attempt whose worker runs, or ran when its controller died.
+
+        So that nobody who reads the file in that time (another command, the next start) takes
+        the worker's edit for a person's.
+        """
+        row = self._store.database.one(
+            "SELECT attempt_id FROM task WHERE state IN ('dispatched', 'in_review') LIMIT 1"
+        )
+        return None if row is None else AttemptWindow(str(row[0]))
 
     def _compare(self, data: bytes, name: str, shown_seq: int) -> tuple[Edits, KnownTasks]:
         known = KnownTasks(self._store)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
-from orchestrator.errors import LeaseHeld, NothingToDo, StoreError
+from orchestrator.errors import LeaseHeld, NothingToDo, PolicyError, StoreError
 from orchestrator.kernel.journey import Journey
 from orchestrator.kernel.life import IN_FLIGHT, Event, State, TaskLife
 from orchestrator.kernel.records import (
@@ -350,10 +350,14 @@ class SqlStore:
     # runs and settings
 
     def start_run(self, run: RunRecord) -> None:
-        """Remember which process moves tasks, so that a later one can tell whether it died."""
-        self.database.run(
+        """Remember which process moves tasks, so that a later one can tell whether it died.
+
+        Raises:
+            PolicyError: there was a run of this id.
+        """
+        made = self.database.run(
             "INSERT INTO run (run_id, kind, pid, start_ticks, boot_id, host, started_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
             (
                 run.run_id,
                 run.kind,
@@ -364,6 +368,12 @@ class SqlStore:
                 run.started_at,
             ),
         )
+        if not made:
+            raise PolicyError(
+                f"there was a run {run.run_id} already",
+                where="--run-id",
+                mend="give new work a new id, or leave the option out",
+            )
 
     def end_run(self, run_id: str, *, at: str, outcome: str) -> None:
         """Close a run."""

@@ -65,6 +65,7 @@ def assemble(
         processes=SystemProcesses(),
         queue=project.queue,
         views=project.views,
+        sessions=project.sessions,
         clock=SystemClock(stop if isinstance(stop, StopSignals) else None),
         ids=RandomIds(),
         stop=stop,

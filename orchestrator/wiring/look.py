@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.engine.replay import compare, fold, story
 from orchestrator.errors import NothingToDo, TransitionError
 from orchestrator.kernel.life import State
+from orchestrator.session_log.store import event_of
 from orchestrator.vocabulary import WORKFLOW_DIR
 from orchestrator.wiring.project import Project
 from orchestrator.wiring.system import SystemProcesses
@@ -99,19 +100,7 @@ def _why(project: Project, key: str, hold: int, not_before_ms: int) -> str:
 def replay_data(project: Project, which: str | None) -> dict[str, Any]:
     """Return the story of a run (or task, or attempt), and whether entries and store agree."""
     what, entries = _chosen(project, which)
-    faults: list[str] = []
-    differences: list[dict[str, str]] = []
-    try:
-        rebuilt = fold(project.store.entries())
-        stored = {key: State(state) for key, state in _states(project)}
-        removed = _removed(project)
-        differences = [
-            {"task": item.task_id, "entries": item.entries_say, "store": item.store_says}
-            for item in compare(rebuilt, stored)
-            if not (item.task_id in removed and item.task_id not in stored)
-        ]
-    except TransitionError as error:
-        faults.append(f"{error.where}: {error.what}")
+    differences, faults = _disagreement(project)
     return {
         "what": what,
         "story": [
@@ -124,6 +113,28 @@ def replay_data(project: Project, which: str | None) -> dict[str, Any]:
         "differences": differences,
         "faults": faults,
     }  # fmt: skip
+
+
+def replay_events(project: Project, which: str | None) -> Iterator[dict[str, Any]]:
+    """Iterate over the same story as events for machines, in the form of the session log."""
+    _, entries = _chosen(project, which)
+    yield from map(event_of, entries)
+
+
+def _disagreement(project: Project) -> tuple[list[dict[str, str]], list[str]]:
+    """Rebuild every task's state from the entries. Returns where the store differs, and faults."""
+    try:
+        rebuilt = fold(project.store.entries())
+    except TransitionError as error:
+        return [], [f"{error.where}: {error.what}"]
+    stored = {key: State(state) for key, state in _states(project)}
+    removed = _removed(project)
+    differences = [
+        {"task": item.task_id, "entries": item.entries_say, "store": item.store_says}
+        for item in compare(rebuilt, stored)
+        if not (item.task_id in removed and item.task_id not in stored)
+    ]
+    return differences, []
 
 
 def _states(project: Project) -> Iterator[tuple[str, str]]:
@@ -186,8 +197,7 @@ def verify_data(
     findings += list(_against_store(project))
     count, wrong = _evidence(project)
     findings += wrong
-    replayed = replay_data_or_empty(project)
-    findings += replayed
+    findings += _against_replay(project)
     return {
         "verified": all(row["severity"] != "error" for row in findings),
         "entries": project.store.ledger.size(),
@@ -208,16 +218,14 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def replay_data_or_empty(project: Project) -> list[dict[str, Any]]:
-    """Return what the fold of the entries disagrees with."""
-    if project.store.ledger.size() == 0:
-        return []
-    data = replay_data(project, project.store.runs(1)[0].run_id if project.store.runs(1) else "")
-    rows = [
-        _error("replay.state", row["task"], f"entries say {row['entries']}, store {row['store']}")
-        for row in data["differences"]
-    ]
-    return rows + [_error("replay.table", "ledger", line) for line in data["faults"]]
+def _against_replay(project: Project) -> Iterator[dict[str, Any]]:
+    """Compare the store with the state that the entries tell."""
+    differences, faults = _disagreement(project)
+    for row in differences:
+        what = f"entries say {row['entries']}, store {row['store']}"
+        yield _error("replay.state", row["task"], what)
+    for line in faults:
+        yield _error("replay.table", "ledger", line)
 
 
 def _error(rule: str, where: str, what: str) -> dict[str, Any]:

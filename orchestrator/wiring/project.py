@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ContractError, LeaseHeld, NothingToDo
 from orchestrator.kernel.records import Moment
+from orchestrator.session_log.store import SessionLog
 from orchestrator.store.projection import LedgerFiles
 from orchestrator.store.queuefile import QueueFile
 from orchestrator.store.sql import SqliteDatabase, migrate
@@ -95,6 +96,7 @@ class Project:
         self.views = FileViews(
             store, self.queue, self.ledger_files, progress, project=self.project_id
         )
+        self.sessions = SessionLog(store.ledger, progress / "sessions")
         self._to_close: list[Callable[[], None]] = []
         self._key: SigningKey | None = None
 

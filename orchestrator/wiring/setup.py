@@ -111,7 +111,7 @@ def diagnose(project_dir: str | None, progress_dir: str | None) -> dict[str, Any
         _git(),
         _sqlite(),
         _platform(),
-        _worktree(root),
+        _worktree(root, progress),
         *_settings(root),
         _store(root, progress),
         _disk(root),
@@ -161,11 +161,11 @@ def _platform() -> dict[str, str]:
     )
 
 
-def _worktree(root: Path) -> dict[str, str]:
+def _worktree(root: Path, progress: Path) -> dict[str, str]:
     from orchestrator.workspace.open import open_workspace  # noqa: PLC0415  only here
 
     try:
-        project = Project.open(str(root), create=False)
+        project = Project.open(str(root), progress_dir=str(progress), create=False)
     except OrchestratorError:
         return _row("work tree", "ok", "not opened yet; init makes the project")
     try:
