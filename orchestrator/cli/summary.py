@@ -125,12 +125,23 @@ def _table(cycles: list[dict[str, Any]]) -> list[str]:
 def _why(row: dict[str, Any]) -> list[str]:
     if row["problems"]:
         return list(row["problems"][:3])
-    if row["state"] == "completed" or not row["rounds"]:
+    if not row["rounds"]:
         return []
+    if row["state"] == "completed":
+        return [f"! {line}" for line in _doubts(row)]
     findings = [
         item for item in row["rounds"][-1]["findings"] if item["severity"] != Severity.WARNING
     ]
     return [f"{item['rule']} {item['where']}: {item['what']}"[:160] for item in findings[:2]]
+
+
+def _doubts(row: dict[str, Any]) -> list[str]:
+    """What a person should know about an accepted result: how far its checks prove it."""
+    return [
+        f"{item['rule']} {item['where']}: {item['what']}"[:160]
+        for item in row["rounds"][-1]["findings"]
+        if item["rule"].startswith("check.")
+    ][:2]
 
 
 def cycle_text(data: dict[str, Any]) -> str:

@@ -285,8 +285,14 @@ class ProjectWorkplace:
             env=os.environ,
             cancel=self._cancel,
             marker=place.attempt_id,
+            tree_probe=lambda: self._probe(tree, copy),
             label=label,
         )
+
+    def _probe(self, tree: str, copy: Path) -> tuple[str, tuple[str, ...]]:
+        """Whether the checks rewrote the very files that they judge."""
+        changed = self.workspace.copy_changes(copy)
+        return (f"{tree}+changes" if changed else tree), changed
 
     # effects
 

@@ -70,6 +70,18 @@ class WarmCopy:
         self._known = signatures(self._dest, "", dirs=True)
         self._tree = tree
 
+    def touched(self) -> list[str]:
+        """Files of the copy that were written, replaced or removed since it was made.
+
+        What was added beside them is not named: a check may leave its output.
+        """
+        now = signatures(self._dest, "", dirs=True)
+        return sorted(
+            path
+            for path, sign in self._known.items()
+            if not path.endswith("/") and path not in self._links and now.get(path) != sign
+        )
+
     def _start_anew(self) -> None:
         """Empty the directory, if it is ours to empty."""
         foreign = self._scratch not in self._dest.parents and not self._known

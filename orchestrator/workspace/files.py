@@ -194,6 +194,18 @@ class FileTree:
             self._copies[real] = (copy, {})
         self._copies[real][0].refresh(tree, carry)
 
+    def copy_changes(self, dest: Path) -> tuple[str, ...]:
+        """Files of a copy that no longer hold what the tree holds."""
+        real = Path(os.path.realpath(dest.parent)) / dest.name
+        if real not in self._copies:
+            return ()
+        copy, present = self._copies[real]
+        return tuple(
+            path
+            for path in copy.touched()
+            if path in present and not self._store.is_equal(real / path, *present[path])
+        )
+
     def _forget_copy(self, dest: Path) -> None:
         self._copies[dest][1].clear()
 

@@ -45,6 +45,13 @@ class ContentStore:
             content = file.read()
         return EXECUTABLE if info.st_mode & 0o100 else FILE, self.put(content)
 
+    def is_equal(self, place: Path, mode: str, digest: str) -> bool:
+        """Whether a path still holds what was written there; missing is not equal."""
+        try:
+            return self.take(place, place.lstat()) == (mode, digest)
+        except OSError:
+            return False
+
     def put(self, content: bytes) -> str:
         """Store `content`; return its digest."""
         digest = hashlib.sha256(content).hexdigest()

@@ -143,6 +143,9 @@ class Workspace(Protocol):
     def export(self, tree: str, dest: Path, carry: Iterable[str] = ()) -> None:
         """Make `dest` an exact copy of `tree`, with links to the carried paths."""
 
+    def copy_changes(self, dest: Path) -> tuple[str, ...]:
+        """Files of a copy that no longer hold what the tree holds."""
+
     def commit(self, tree: str, message: str, parent: str | None, ref: str) -> str:
         """Keep `tree` under `ref`; return the commit's id."""
 

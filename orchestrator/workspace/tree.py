@@ -288,6 +288,17 @@ class GitTree:
             self._copies[real] = copy
         copy.refresh(tree, carry)
 
+    def copy_changes(self, dest: Path) -> tuple[str, ...]:
+        """Files of a copy that no longer hold what the tree holds; one walk where there is none."""
+        real = Path(os.path.realpath(dest.parent)) / dest.name
+        touched = self._copies[real].touched() if real in self._copies else []
+        if not touched:
+            return ()
+        pinned = {"GIT_INDEX_FILE": str(self._copy_index(real)), "GIT_WORK_TREE": str(real)}
+        self.git.run(["update-index", "-q", "--refresh"], cwd=real, extra=pinned, allowed=(0, 1))
+        out = self.git.run(["diff-files", "--name-only", "-z"], cwd=real, extra=pinned)
+        return tuple(sorted(os.fsdecode(path) for path in out.split(b"\0") if path))
+
     def _copy_index(self, dest: Path) -> Path:
         name = hashlib.sha256(os.fsencode(dest)).hexdigest()[:16]
         return self._private / f"copy-{name}.index"

@@ -638,3 +638,18 @@ def test_any_sequence_of_edits_is_undone_byte_for_byte(
     assert walk(root) == was
     opened.export(made.tree, base / "scratch/copy")
     assert walk(base / "scratch/copy") == was
+
+
+def test_a_check_that_rewrites_what_it_judges_is_named_and_its_output_is_not(
+    tmp_path: Path, space: Space
+):
+    tree, copy = space.snapshot().tree, space.scratch / "copy"
+    space.export(tree, copy)
+    (copy / "report.xml").write_text("output of a check")
+    (copy / "src/tool.sh").touch()
+    assert space.copy_changes(copy) == ()
+    (copy / "src/app.py").write_text("def f():\n    return 2\n")
+    (copy / "empty").unlink()
+    assert space.copy_changes(copy) == ("empty", "src/app.py")
+    space.export(tree, copy)
+    assert space.copy_changes(copy) == ()
