@@ -7,11 +7,12 @@ again by recovery when the controller died in between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from orchestrator.engine import entries
 from orchestrator.engine.effects import interrupt, look_at_queue, rollback_effect, run_effects
+from orchestrator.engine.phases import Preparation, Walk, held_back, walk
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.record import review_of, save_review
 from orchestrator.engine.reports import CycleOptions, CycleReport, RoundReport
@@ -43,6 +44,7 @@ class _Work:
 
     task: TaskRecord
     loaded: LoadedPack
+    prepared: Preparation
     checkpoint: CheckpointTaken
     run_id: str  # of the evidence folder
     limits: Limits
@@ -50,6 +52,7 @@ class _Work:
     attempt: int
     thread_id: str | None = None
     base_tree: str = ""
+    walked: Walk = field(default_factory=lambda: Walk(()))
     noted: object = None  # what the workplace compares against after the worker
 
 
@@ -87,7 +90,7 @@ class Cycle:
         parts = self._parts
         try:
             loaded = parts.packs.load(task.spec)
-            tier = parts.contracts.prepare(task, loaded, parts.clock.now())
+            prepared = parts.contracts.prepare(task, loaded, parts.clock.now())
         except (ContractError, PolicyError) as error:
             return self._block(task, error)
         limits = self._limits(task, loaded)
@@ -110,13 +113,14 @@ class Cycle:
                     "contract_source": loaded.source,
                     "checkpoint_id": checkpoint.checkpoint_id,
                     "base_tree": checkpoint.tree,
-                    **tier,
+                    **prepared.body,
                 },
             )
         )
         return _Work(
             task=task,
             loaded=loaded,
+            prepared=prepared,
             checkpoint=checkpoint,
             run_id=evidence_run,
             limits=limits,
@@ -281,6 +285,8 @@ class Cycle:
         verdict = self._reviewer.review(
             work.loaded.pack, answer.result, facts, contract_digest=work.loaded.digest
         )
+        work.walked = walk(work.prepared, facts, verdict)
+        verdict = held_back(verdict, work.walked)
         saved = save_review(parts.evidence, place, answer, facts, verdict)
         return facts, verdict, saved
 
@@ -322,7 +328,8 @@ class Cycle:
                     saved,
                     next_action=step.event.value,
                     summary=answer.result.summary if answer.result else "",
-                ),
+                )
+                | {"phases": list(work.walked.passed)},
                 also=_closing(step, facts),
                 effects=self._effects(task, place, work, step, facts),
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from orchestrator.engine.phases import Preparation
 from orchestrator.kernel.records import Moment, Move, Moved, PendingEffect, RunRecord, TaskRecord
 from orchestrator.kernel.work import (
     AttemptWindow,
@@ -89,8 +90,8 @@ class Packs(Protocol):
 class Contracts(Protocol):
     """Readiness, tier routing and the tier-3 master contract, with their files."""
 
-    def prepare(self, task: TaskRecord, pack: LoadedPack, moment: Moment) -> Mapping[str, Any]:
-        """Return the tier decision for the ledger. Raises PolicyError for a task not ready."""
+    def prepare(self, task: TaskRecord, pack: LoadedPack, moment: Moment) -> Preparation:
+        """Choose the route and its contract. Raises PolicyError for a task not ready."""
         ...
 
 

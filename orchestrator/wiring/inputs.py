@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from orchestrator.contract.compiler import Compiled, compile_master_contract
+from orchestrator.engine.phases import Preparation
 from orchestrator.errors import ContractError, PolicyError
 from orchestrator.intake.backlog import intake_task
 from orchestrator.intake.router import TierDecision, TierRouter
 from orchestrator.intake.validator import RouteDoDValidator
 from orchestrator.kernel.records import Moment, TaskRecord
 from orchestrator.kernel.work import LoadedPack
+from orchestrator.process.builtin import builtin_bytes, builtin_contract
 from orchestrator.protocol.reading import digest_of, read_step_pack
 from orchestrator.protocol.step_pack import StepPack
 from orchestrator.protocol.task import IntakeTask, Task
@@ -93,6 +96,11 @@ def load_map(path: Path, *, what: str) -> dict[str, str]:
     return dict(value)
 
 
+@cache
+def _contract_digest(name: str) -> str:
+    return digest_of(builtin_bytes(name))
+
+
 class FileContracts:
     """Readiness, tier and the tier-3 master contract, kept under `progress/contracts/<task>/`."""
 
@@ -101,18 +109,22 @@ class FileContracts:
         self._validator = RouteDoDValidator()
         self._router = TierRouter()
 
-    def prepare(self, task: TaskRecord, pack: LoadedPack, moment: Moment) -> Mapping[str, Any]:
-        """Return the tier decision for the ledger. Raises PolicyError for a task not ready."""
+    def prepare(self, task: TaskRecord, pack: LoadedPack, moment: Moment) -> Preparation:
+        """Choose the route and its contract. Raises PolicyError for a task not ready."""
         intake = intake_task(task.spec, pack.pack)
         self.require_ready(intake, task.key)
         decision = self._router.route(intake, pack.pack)
         body: dict[str, Any] = {
             "tier": decision.tier,
             "tier_reasons": [f"{reason.rule}: {reason.what}" for reason in decision.reasons],
+            "phase_contract_digest": _contract_digest(decision.tier),
         }
+        conforms = None
         if decision.tier == "tier3":
-            body |= self._compiled(intake, pack.pack, task.key, moment)[1]
-        return body
+            compiled, digests = self._compiled(intake, pack.pack, task.key, moment)
+            body |= digests
+            conforms = compiled.conforms
+        return Preparation(builtin_contract(decision.tier), conforms, body)
 
     def require_ready(self, intake: IntakeTask, key: str) -> None:
         """Raise PolicyError when intake has something to refuse."""
