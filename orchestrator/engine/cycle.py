@@ -14,9 +14,15 @@ from orchestrator.engine import entries
 from orchestrator.engine.effects import interrupt, look_at_queue, rollback_effect, run_effects
 from orchestrator.engine.phases import Preparation, Walk, held_back, walk
 from orchestrator.engine.ports import Parts
-from orchestrator.engine.record import review_of, save_review
+from orchestrator.engine.record import review_of, save_review, unreadable
 from orchestrator.engine.reports import CycleOptions, CycleReport, RoundReport
-from orchestrator.errors import ContractError, OrchestratorError, PolicyError, WorkerError
+from orchestrator.errors import (
+    ContractError,
+    OrchestratorError,
+    PolicyError,
+    WorkerError,
+    WorkspaceError,
+)
 from orchestrator.kernel.decide import NextStep, after_review
 from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import Event, State
@@ -279,7 +285,11 @@ class Cycle:
         self, place: Round, work: _Work, answer: WorkerAnswer
     ) -> tuple[Observations, Verdict | None, list[Evidence]]:
         parts = self._parts
-        facts = parts.workplace.observe(work.noted, place, work.loaded.pack, answer)
+        try:
+            facts = parts.workplace.observe(work.noted, place, work.loaded.pack, answer)
+        except WorkspaceError as error:
+            facts, verdict = unreadable(place, work.base_tree, answer, error, work.loaded.digest)
+            return facts, verdict, save_review(parts.evidence, place, answer, facts, verdict)
         if parts.stop.is_forced and any(run.ending == "cancelled" for run in facts.commands):
             return facts, None, []
         verdict = self._reviewer.review(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from orchestrator.engine.ports import EvidenceStore
+from orchestrator.errors import WorkspaceError
 from orchestrator.kernel.work import Round, WorkerAnswer
 from orchestrator.protocol.evidence import Evidence, Observations
-from orchestrator.protocol.verdict import Verdict
+from orchestrator.protocol.verdict import Colour, Finding, Severity, Verdict
 
 
 def save_review(
@@ -40,3 +41,36 @@ def save_review(
 def review_of(saved: list[Evidence]) -> Evidence:
     """Return the review among the saved evidence."""
     return next(item for item in saved if item.kind == "review")
+
+
+def unreadable(
+    place: Round, base_tree: str, answer: WorkerAnswer, error: WorkspaceError, contract_digest: str
+) -> tuple[Observations, Verdict]:
+    """Facts and verdict where the tree could not be looked at: nothing is proved.
+
+    A worker can do that (a FIFO in git's way) and so can the machine; either way the tree is put
+    back and a person looks.
+    """
+    facts = Observations(
+        attempt_id=place.attempt_id,
+        base_tree=base_tree,
+        tree=base_tree,
+        worker=answer.run,
+        warnings=(f"{error.where}: {error.what}",),
+    )
+    finding = Finding(
+        rule="work.tree_unreadable",
+        where=error.where,
+        what=error.what,
+        mend=error.mend,
+        severity=Severity.UNKNOWN,
+    )
+    verdict = Verdict(
+        colour=Colour.UNKNOWN,
+        reason_code="TREE_UNREADABLE",
+        findings=(finding,),
+        worker_result=answer.result.result if answer.result else None,
+        contract_digest=contract_digest,
+        signature=finding.rule,
+    )
+    return facts, verdict
