@@ -16,10 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from orchestrator.wiring.project import Project
+from typing import Any
 
 CHECK = "test -f README.md"
 CRITERION = "AC1: the README is there"
@@ -43,7 +40,6 @@ class Place:
 
     root: Path
     tasks: int  # in its queue
-    runnable: int  # how many of them have a StepPack
 
 
 @contextlib.contextmanager
@@ -62,9 +58,8 @@ def home() -> Iterator[Path]:
                 os.environ["ORCHESTRATOR_HOME"] = before
 
 
-def build(root: Path, *, tasks: int, runnable: int) -> Place:
-    """Write the repository, its settings, the queue file and the first StepPacks."""
-    runnable = min(tasks, runnable)
+def build(root: Path, *, tasks: int, packs: int) -> Place:
+    """Write the repository, its settings, the queue file, and StepPacks for the first tasks."""
     _write(root / "README.md", "# A project to measure in\n")
     for number in range(FILES - 3):
         text = "".join(f"def value_{line}() -> int:\n    return {line}\n\n\n" for line in range(12))
@@ -76,13 +71,13 @@ def build(root: Path, *, tasks: int, runnable: int) -> Place:
         "worker": {"backend": "command", "command": ["/bin/sh", str(root / "worker.sh")]},
     }
     _write(root / "orchestrator.yaml", json.dumps(settings) + "\n")
-    for number in range(runnable):
+    for number in range(packs):
         key = task_key(number)
         _write(root / "progress" / "step_packs" / f"{key}.json", json.dumps(step_pack(key)))
     queue = {"schema_version": 1, "kind": "task_queue", "tasks": [task(n) for n in range(tasks)]}
     _write(root / "progress" / "task_queue.json", json.dumps(queue))
     _commit(root)
-    return Place(root, tasks, runnable)
+    return Place(root, tasks)
 
 
 def task_key(number: int) -> str:
@@ -126,18 +121,6 @@ def step_pack(key: str) -> dict[str, Any]:
         "runtime_policy": {"timeout_sec": 60, "no_output_timeout_sec": 60},
         "allow_no_change": True,
     }
-
-
-@contextlib.contextmanager
-def opened(place: Place) -> Iterator[Project]:
-    """Open the project as a campaign does, and close it."""
-    from orchestrator.wiring.project import Project
-
-    project = Project.open(str(place.root), for_running=True)
-    try:
-        yield project
-    finally:
-        project.close()
 
 
 def _write(path: Path, text: str) -> None:
