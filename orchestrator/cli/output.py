@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from orchestrator.errors import ContractError, OrchestratorError
+from orchestrator.vocabulary import ID_PATTERN
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,6 +116,14 @@ def _problem(code: str, line: str, hint: str) -> dict[str, Any]:
             "hint": hint,
         }
     return {"code": code, "message": line, "path": "", "hint": hint}
+
+
+def plain_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an id that could not name a file and a git ref. For `callback` of an option."""
+    if value is not None and not re.fullmatch(ID_PATTERN, value):
+        what = f"{value!r} is no plain id: letters, digits, dots inside, - and _"
+        raise click.BadParameter(what, ctx, param)
+    return value
 
 
 def confirm(what: str, question: str, *, as_json: bool) -> None:

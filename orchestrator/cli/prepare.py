@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.output import common, emit
+from orchestrator.cli.output import common, emit, plain_id
 
 
 @click.command("prepare")
@@ -17,8 +17,8 @@ from orchestrator.cli.output import common, emit
     required=True,
     help="The intake task, JSON or YAML.",
 )
-@click.option("--task-id", required=True, help="The task's key.")
-@click.option("--run-id", default=None, help="Recorded with the result.")
+@click.option("--task-id", callback=plain_id, required=True, help="The task's key.")
+@click.option("--run-id", default=None, help="Repeated in the answer.")
 @click.option(
     "--step-pack-file",
     type=click.Path(dir_okay=False),
@@ -89,7 +89,7 @@ def _prepare_text(data: dict[str, Any]) -> str:
 
 
 @click.command("prepare-next")
-@click.option("--run-id", default=None, help="Recorded with the answer.")
+@click.option("--run-id", default=None, help="Repeated in the answer.")
 @click.option(
     "--queue-path",
     type=click.Path(dir_okay=False),

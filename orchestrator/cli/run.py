@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, emit
+from orchestrator.cli.output import common, emit, plain_id
 
 if TYPE_CHECKING:
     from orchestrator.engine.campaign import CampaignReport
@@ -72,7 +72,9 @@ def _run_options(function: Any) -> Any:  # noqa: ANN401  click's own signature
     default=None,
     help="JSON: task_key -> backend.",
 )
-@click.option("--run-id", default=None, help="The run's id.  [default: made from the time]")
+@click.option(
+    "--run-id", callback=plain_id, default=None, help="The run's id.  [default: made from the time]"
+)
 @_run_options
 @common
 def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
@@ -122,7 +124,9 @@ def _campaign_code(report: CampaignReport, signals: StopSignals) -> int:
     help="StepPack for the task, instead of the one the queue names.",
 )
 @click.option("--task-key", default=None, help="This task.  [default: the next by policy]")
-@click.option("--run-id", default=None, help="The run's id.  [default: made from the time]")
+@click.option(
+    "--run-id", callback=plain_id, default=None, help="The run's id.  [default: made from the time]"
+)
 @click.option("--rework-thread-id", default=None, help="Resume this session of the worker.")
 @_run_options
 @common

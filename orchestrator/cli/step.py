@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, emit
+from orchestrator.cli.output import common, emit, plain_id
 
 if TYPE_CHECKING:
     from orchestrator.engine.step import StepReport
@@ -30,7 +30,8 @@ _LIMITS = [
     click.option("--worker-backend", default=None,
                  help="shim, command, or the name of an agent that the shim drives."),
     click.option("--shim", default=None, help="The shim's command line, instead of the settings'."),
-    click.option("--run-id", default=None, help="The run's id.  [default: made from the time]"),
+    click.option("--run-id", callback=plain_id, default=None,
+                 help="The run's id.  [default: made from the time]"),
     click.option("--review", is_flag=True, help="Check the result too, and compile a ReworkPack."),
     click.option("--write-rework-file", type=click.Path(dir_okay=False), default=None,
                  help="Where the ReworkPack goes."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, confirm, emit
+from orchestrator.cli.output import common, confirm, emit, plain_id
 
 if TYPE_CHECKING:
     from orchestrator.recovery.checkpoint import Checkpoint, Checkpoints
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 
 @click.command("checkpoint-create")
-@click.option("--task-key", required=True, help="The task it belongs to.")
-@click.option("--run-id", default="manual", show_default=True, help="The run it belongs to.")
+@click.option("--task-key", callback=plain_id, required=True, help="The task it belongs to.")
+@click.option(
+    "--run-id",
+    callback=plain_id,
+    default="manual",
+    show_default=True,
+    help="The run it belongs to.",
+)
 @click.option("--file", "files", multiple=True, help="Limit a rollback to these paths.")
 @common
 def checkpoint_create(
