@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,6 +109,8 @@ def _our_fault(name: str, error: Exception, *, as_json: bool) -> int:
     """Report a fault of ours: the trace goes to a file, a person gets its path."""
     if os.environ.get("ORCHESTRATOR_DEBUG"):
         raise error
+    import traceback
+
     from orchestrator.cli.output import write_trace
 
     where = write_trace(traceback.format_exc())

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import pairwise
@@ -141,6 +140,8 @@ def confirm(what: str, question: str, *, as_json: bool) -> None:
 
 def write_trace(text: str) -> str:
     """Write a trace where a person can send it from."""
+    import tempfile
+
     handle, path = tempfile.mkstemp(prefix="orchestrator-fault-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
