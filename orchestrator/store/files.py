@@ -80,15 +80,25 @@ def open_new(path: Path) -> int:
 
 def _exchange_checked(staged: Path, path: Path, expected: Signature) -> None:
     """Swap the two names, look at what was there, and swap back when it is not the expected."""
+    before = _content(path)
     if signature(path) != expected:
         raise ChangedMeanwhileError
     if not _exchange(staged, path):
         os.replace(staged, path)  # noqa: PTH105
         return
-    if signature(staged) != expected:
+    if _content(staged) != before:
         _exchange(staged, path)
         raise ChangedMeanwhileError
     staged.unlink()
+
+
+def _content(path: Path) -> Signature | None:
+    """Return what a rename leaves as it is: number, size and time of the last write."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -121,9 +131,12 @@ def sync_folder(path: Path) -> None:
 
 
 def signature(path: Path) -> Signature | None:
-    """Return what changes when a file is written: inode, size, time of change. None: no file."""
+    """Return what changes when a file is written: number, size, time of change. None: no file.
+
+    The time is that of the inode (`ctime`), which nobody can set back.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116  a microsecond, once a cycle
     except FileNotFoundError:
         return None
-    return (status.st_ino, status.st_size, status.st_mtime_ns)
+    return (status.st_ino, status.st_size, status.st_ctime_ns)

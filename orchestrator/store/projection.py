@@ -132,10 +132,11 @@ class LedgerFiles:
 
     def _difference(self) -> str | None:
         """Compare every line with the store's; needed when somebody touched the file."""
+        ours = self._ledger.lines()
         with self._appender.layout.events.open("rb") as file:
-            for number, (line, ours) in enumerate(zip(file, self._ledger.lines(), strict=False)):
-                if line != ours:
-                    return f"entry {number} is not the store's"
+            for number, line in enumerate(file):
+                if line != next(ours, None):
+                    return f"line {number + 1} is not the store's"
         return None
 
     def _seal(self, entries: int) -> str:

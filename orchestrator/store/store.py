@@ -69,7 +69,7 @@ class SqlStore:
         """Return what a controller holds or held when it died: few rows."""
         rows = self.database.all(
             f"SELECT {_TASK_COLUMNS} FROM task WHERE state IN"  # noqa: S608
-            " ('claimed', 'prepared', 'dispatched', 'in_review', 'rework')"
+            " ('claimed', 'prepared', 'dispatched', 'in_review', 'rework') AND state <> 'pending'"
         )
         return [_record(row) for row in rows]
 

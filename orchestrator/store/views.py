@@ -34,7 +34,7 @@ _OUTCOME_EVENTS = {
     "interrupted": ("event.interrupt",),
     "rolled_back": ("effect.rollback",),
 }
-# The conditions of the partial indexes task_pick and task_waiting, word for word.
+# The conditions of the partial indexes (migration 0001), word for word.
 _READY = "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0"
 _WAITING = "state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1)"
 _SECTIONS = {
@@ -173,7 +173,7 @@ class FileViews:
             for state in states
             for row in self._store.database.all(
                 "SELECT updated_at, task_key, spec, reason FROM task WHERE state = ?"
-                " ORDER BY updated_at DESC LIMIT ?",
+                " AND state <> 'pending' ORDER BY updated_at DESC LIMIT ?",
                 (state, _ROWS),
             )
         ]
@@ -193,7 +193,7 @@ class FileViews:
         stuck = [
             row
             for where in (
-                "state = 'blocked' ORDER BY updated_at DESC",
+                "state = 'blocked' AND state <> 'pending' ORDER BY updated_at DESC",
                 f"{_WAITING} ORDER BY seq",
             )
             for row in self._store.database.all(

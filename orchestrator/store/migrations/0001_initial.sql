@@ -34,8 +34,9 @@ CREATE INDEX task_pick ON task (sort_key, seq)
 -- What no index above finds: pending, and kept back by something.
 CREATE INDEX task_waiting ON task (seq)
     WHERE state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1);
--- The newest of each state, for the views.
-CREATE INDEX task_state ON task (state, updated_at);
+-- What is not pending, by state and newest first. Pending tasks are left out, so that no planner
+-- prefers this index to task_pick: a query that wants this one says `state <> 'pending'`.
+CREATE INDEX task_state ON task (state, updated_at) WHERE state <> 'pending';
 -- What waits for its backoff.
 CREATE INDEX task_parked ON task (not_before_ms) WHERE parked = 1;
 

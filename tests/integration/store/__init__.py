@@ -1,0 +1,1 @@
+"""The store over real files: processes that are killed, files that people edit, full disks."""
