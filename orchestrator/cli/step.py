@@ -31,7 +31,11 @@ _LIMITS = [
                  help="shim, command, or the name of an agent that the shim drives."),
     click.option("--shim", default=None, help="The shim's command line, instead of the settings'."),
     click.option("--run-id", callback=plain_id, default=None,
-                 help="The run's id.  [default: made from the time]"),
+                 help="The run that the evidence belongs to.  [default: the pack's, or made]"),
+    click.option("--log-project-id", default=None,
+                 help="Log the attempt in this ledger too; it numbers R and S by itself."),
+    click.option("--log-root-dir", type=click.Path(file_okay=False), default=None,
+                 help="Where that ledger is.  [default: the project's workflow folder]"),
     click.option("--review", is_flag=True, help="Check the result too, and compile a ReworkPack."),
     click.option("--write-rework-file", type=click.Path(dir_okay=False), default=None,
                  help="Where the ReworkPack goes."),
@@ -90,8 +94,11 @@ def _dispatch(
     from orchestrator.cli.progress import PlainListener
     from orchestrator.wiring.inputs import load_pack
     from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.steplog import StepLog
     from orchestrator.wiring.system import StopSignals
 
+    if options["log_root_dir"] is not None and options["log_project_id"] is None:
+        raise click.UsageError("--log-root-dir needs --log-project-id: the name of the ledger")
     if options["max_parallel_steps"] > 1:
         raise click.UsageError(
             "--max-parallel-steps: one at a time in one work tree; run more projects side by side"
@@ -121,6 +128,10 @@ def _dispatch(
             for_running=True,
         )
         stack.callback(project.close)
+        log = None
+        if options["log_project_id"] is not None:
+            log = StepLog(project.root, options["log_project_id"], options["log_root_dir"])
+            log.refuse_own(project.root, project.project_id)
         engine = project.engine(flags, signals)
         if options["review"] or rework is not None:
             report = engine.dispatch_step_with_review(
@@ -134,14 +145,23 @@ def _dispatch(
             report = engine.dispatch_step_with_logging(
                 loaded, backend=options["worker_backend"], run_id=options["run_id"]
             )
-    return _told(command, options, report, signals)
+        logged = log.log(loaded, report, revised=rework is not None) if log else None
+    return _told(command, options, report, signals, logged)
 
 
-def _told(command: str, options: dict[str, Any], report: StepReport, signals: StopSignals) -> int:
+def _told(
+    command: str,
+    options: dict[str, Any],
+    report: StepReport,
+    signals: StopSignals,
+    logged: str | None,
+) -> int:
     run = report.answer.run
     result = report.answer.result
     data: dict[str, Any] = {
         "round": report.place.name,
+        "run_id": report.place.run_id,
+        "logged_as": logged,
         "attempt_id": report.place.attempt_id,
         "evidence": report.place.prefix,
         "checkpoint_id": report.checkpoint_id,

@@ -90,11 +90,16 @@ class ControllerEngine:
     def dispatch_step_with_logging(
         self, loaded: LoadedPack, *, backend: str | None = None, run_id: str | None = None
     ) -> StepReport:
-        """Run one step and log the attempt; no review, nothing is accepted or rolled back."""
+        """Run one step and log the attempt; no review, nothing is accepted or rolled back.
+
+        run_id: the run that the evidence belongs to; None is the pack's, or a new one.
+        """
         return self._as_run(
             "step",
-            run_id,
-            lambda run: StepRun(self.parts, run).dispatch(loaded, backend=backend),
+            None,
+            lambda run: StepRun(self.parts, run).dispatch(
+                loaded, backend=backend, evidence_run=run_id
+            ),
             lambda report: report.answer.run.ending,
         )
 
@@ -107,12 +112,20 @@ class ControllerEngine:
         thread_id: str | None = None,
         run_id: str | None = None,
     ) -> StepReport:
-        """Run one step (or, with `rework` and `thread_id`, one more round of it) and review it."""
+        """Run one step (or, with `rework` and `thread_id`, one more round of it) and review it.
+
+        run_id: as in `dispatch_step_with_logging`; a round without it belongs to the last run.
+        """
         return self._as_run(
             "step",
-            run_id,
+            None,
             lambda run: StepRun(self.parts, run).dispatch(
-                loaded, backend=backend, rework=rework, thread_id=thread_id, review=True
+                loaded,
+                backend=backend,
+                rework=rework,
+                thread_id=thread_id,
+                review=True,
+                evidence_run=run_id,
             ),
             lambda report: report.verdict.colour.value if report.verdict else "unknown",
         )

@@ -52,8 +52,12 @@ class StepRun:
         rework: bytes | None = None,
         thread_id: str | None = None,
         review: bool = False,
+        evidence_run: str | None = None,
     ) -> StepReport:
         """Run the step once. The attempt is logged under the next R/S of its task.
+
+        evidence_run: where its evidence goes; None is the pack's run, for a rework the run of
+            the attempt before, or else a new one.
 
         Raises:
             PolicyError: the queue owns this task, or its log is closed.
@@ -63,10 +67,11 @@ class StepRun:
         task = loaded.pack.task_id
         self._refuse_queued(task)
         moment = parts.clock.now()
-        revision, attempt = self._next(task, revised=rework is not None)
+        revision, attempt, last_run = self._next(task, revised=rework is not None)
+        run = evidence_run or loaded.pack.run_id or last_run or parts.ids.run_id(task, moment)
         checkpoint = parts.workplace.checkpoint(task, self._run_id, moment)
         place = parts.evidence.open_round(
-            run_id=loaded.pack.run_id or parts.ids.run_id(task, moment),
+            run_id=run,
             task_key=task,
             step_id=loaded.pack.step_id,
             attempt_id=parts.ids.attempt_id(moment),
@@ -123,7 +128,11 @@ class StepRun:
             run_id=self._run_id,
             kind="step_started",
             task_id=place.task_key,
-            body={**body, "checkpoint_id": checkpoint.checkpoint_id},
+            body={
+                **body,
+                "checkpoint_id": checkpoint.checkpoint_id,
+                "evidence_run": place.run_id,
+            },
         )
 
     def _refuse_queued(self, task: str) -> None:
@@ -137,18 +146,22 @@ class StepRun:
             mend=f"run it from there: run-cycle --task-key {task}",
         )
 
-    def _next(self, task: str, *, revised: bool) -> tuple[int, int]:
+    def _next(self, task: str, *, revised: bool) -> tuple[int, int, str]:
+        """Return R, S, and for a rework the run of the attempt before."""
         last: tuple[int, int] | None = None
+        run = ""
         for entry in self._parts.store.entries(task_id=task):
             if entry["kind"] == "close":
                 raise PolicyError(
                     f"the log of {task} is closed", where=f"task {task}", mend="use a new task id"
                 )
+            if entry["kind"] == "step_started" and revised:
+                run = entry["body"]["evidence_run"]
             if entry["kind"] == "attempt":
                 last = (entry["body"]["r"], entry["body"]["s"])
         if last is None:
-            return (0, 0)
-        return (last[0] + 1, 0) if revised else (last[0], last[1] + 1)
+            return 0, 0, run
+        return (last[0] + 1, 0, run) if revised else (last[0], last[1] + 1, run)
 
     def _log(
         self,

@@ -14,6 +14,7 @@ from orchestrator.kernel.life import State
 from orchestrator.session_log.store import event_of
 from orchestrator.vocabulary import WORKFLOW_DIR
 from orchestrator.wiring.project import Project
+from orchestrator.wiring.steplog import our_errors
 from orchestrator.wiring.system import SystemProcesses
 
 _ROWS = 20
@@ -184,14 +185,15 @@ def verify_data(
     from workflow_logger.verify import verify_project  # noqa: PLC0415
 
     key_path = Path(public_key) if public_key else project.home.trusted(project.project_id)
-    trusted = keys.load_public_key(key_path) if key_path.exists() or public_key else None
     anchor_path = Path(anchor) if anchor else project.home.anchor(project.project_id)
-    report = verify_project(
-        project.root / WORKFLOW_DIR,
-        project.project_id,
-        public_key=trusted,
-        anchor=anchor_path if anchor_path.exists() or anchor else None,
-    )
+    with our_errors():
+        trusted = keys.load_public_key(key_path) if key_path.exists() or public_key else None
+        report = verify_project(
+            project.root / WORKFLOW_DIR,
+            project.project_id,
+            public_key=trusted,
+            anchor=anchor_path if anchor_path.exists() or anchor else None,
+        )
     plain = report.to_dict()
     findings = [_finding(row) for row in plain["findings"]]  # type: ignore[attr-defined]
     findings += list(_against_store(project))

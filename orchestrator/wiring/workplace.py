@@ -100,7 +100,9 @@ class ProjectWorkplace:
         """Note what has to be compared after the worker has ended."""
         del pack
         control = {path: signature(path) for path in (*self._control_files, *_own(place))}
-        ignored = self._ignored_at.get(checkpoint.checkpoint_id) or IgnoredState()
+        ignored = self._ignored_at.get(checkpoint.checkpoint_id)
+        if ignored is None:  # a review of the present tree: nobody saw what it was before
+            ignored = self.workspace.ignored_state(self.workspace.snapshot())
         return _Noted(checkpoint.tree, ignored, control, time.time_ns())
 
     # after the worker
