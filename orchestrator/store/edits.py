@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from orchestrator.kernel.journey import Journey
@@ -14,6 +15,7 @@ from orchestrator.store.store import SqlStore, journey_dict
 from orchestrator.triage.edits import Edits, Known, Remark, spec_of
 from orchestrator.triage.policy import sort_key
 
+_BATCH = 1000
 _LISTED = 1000  # names in a ledger entry; the counts are always there
 
 
@@ -79,6 +81,25 @@ class KnownTasks(Mapping[str, Known]):
         return int(row[0]) if row else 0
 
 
+class PackedTasks:
+    """New tasks as the text that the store keeps: a tenth of the memory that models take."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self._specs: list[str] = []
+
+    def append(self, task: Task, /) -> None:
+        """Take one more."""
+        self.keys.append(task.task_key)
+        self._specs.append(_spec_json(task))
+
+    def __iter__(self) -> Iterator[Task]:
+        return map(Task.model_validate_json, self._specs)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
 class _UpTo(Container[str]):
     """The keys of the tasks that were added up to a certain one."""
 
@@ -124,7 +145,7 @@ def apply_in_transaction(
 
 def _body(edits: Edits) -> dict[str, Any]:
     return {
-        "added": [task.task_key for task in edits.added[:_LISTED]],
+        "added": [task.task_key for task in islice(edits.added, _LISTED)],
         "added_count": len(edits.added),
         "changed": {
             change.task.task_key: [one.name for one in change.fields]
@@ -161,13 +182,23 @@ def _person_moves(
     )
 
 
-def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> list[str]:
+def _add(store: SqlStore, tasks: Iterable[Task], moment: Moment) -> list[str]:
     """Add tasks; return the keys that were there before, cancelled and not listed."""
+    row = store.database.one("SELECT COALESCE(MAX(seq), 0) FROM task")
+    seq = (row[0] if row else 0) + 1
+    returned: list[str] = []
+    rest = iter(tasks)
+    while batch := list(islice(rest, _BATCH)):
+        returned += _add_batch(store, batch, seq, moment)
+        seq += len(batch)
+    return returned
+
+
+def _add_batch(store: SqlStore, tasks: list[Task], first: int, moment: Moment) -> list[str]:
     db = store.database
-    row = db.one("SELECT COALESCE(MAX(seq), 0) FROM task")
-    first = (row[0] if row else 0) + 1
     journey = json.dumps(journey_dict(Journey()))
-    unmet = _unmet_counts(store, tasks)
+    # What is new is not completed yet, so counting before the rows are there is right.
+    unmet = {task.task_key: _unmet(store, task.depends_on) for task in tasks if task.depends_on}
     # `ON CONFLICT` keeps the record of a task that comes back; _change writes what is new.
     db.many(
         "INSERT INTO task (task_key, seq, state, sort_key, enqueued_ms, hold, unmet, parked,"
@@ -179,7 +210,7 @@ def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> list[str]:
         (
             (
                 task.task_key,
-                first + number,
+                seq,
                 sort_key(task.priority, moment.ms),
                 moment.ms,
                 int(task.hold),
@@ -188,21 +219,16 @@ def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> list[str]:
                 journey,
                 moment.at,
             )
-            for number, task in enumerate(tasks)
+            for seq, task in enumerate(tasks, first)
         ),
     )
-    returned = [key for (key,) in db.all("SELECT task_key FROM task WHERE listed = 2")]
-    again = set(returned)
-    for task in tasks:
-        if task.task_key in again:
-            _change(store, task, moment)
-            db.run("UPDATE task SET listed = 1 WHERE task_key = ?", (task.task_key,))
+    returned = _returned(store, tasks, moment)
     db.many(
         "INSERT INTO dependency (task_key, needs) VALUES (?, ?)",
         (
             (task.task_key, needs)
             for task in tasks
-            if task.task_key not in again
+            if task.task_key not in returned
             for needs in dict.fromkeys(task.depends_on)
         ),
     )
@@ -210,8 +236,15 @@ def _add(store: SqlStore, tasks: list[Task], moment: Moment) -> list[str]:
     return returned
 
 
-def _unmet_counts(store: SqlStore, tasks: list[Task]) -> dict[str, int]:
-    return {task.task_key: _unmet(store, task.depends_on) for task in tasks if task.depends_on}
+def _returned(store: SqlStore, tasks: list[Task], moment: Moment) -> list[str]:
+    """Bring back the tasks of a batch that had a row; return their keys."""
+    found = store.database.all("SELECT task_key FROM task WHERE listed = 2 AND listed <> 1")
+    returned = [key for (key,) in found]
+    for task in tasks if returned else ():
+        if task.task_key in returned:
+            _change(store, task, moment)
+            store.database.run("UPDATE task SET listed = 1 WHERE task_key = ?", (task.task_key,))
+    return returned
 
 
 def _unmet(store: SqlStore, needs: tuple[str, ...]) -> int:

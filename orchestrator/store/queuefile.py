@@ -16,12 +16,13 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.errors import ContractError, StoreError
 from orchestrator.kernel.records import Moment
 from orchestrator.kernel.work import AttemptWindow, QueueEdit
 from orchestrator.protocol.queue_text import iter_tasks, place_of
-from orchestrator.store.edits import KnownTasks, apply_in_transaction
+from orchestrator.store.edits import KnownTasks, PackedTasks, apply_in_transaction
 from orchestrator.store.files import ChangedMeanwhileError, Signature, replace_file, signature
 from orchestrator.store.store import SqlStore
 from orchestrator.triage.edits import Edits, Remark, compare, doubtful
@@ -31,6 +32,14 @@ _SETTING = "queue_file"
 _HELD = "queue_held"
 _TICK_MS = 50  # coarser than the clock of any usual file system
 _TRIES = 5
+
+
+class _Asked(NamedTuple):
+    """What a file asks for."""
+
+    edits: Edits
+    new: PackedTasks  # the same as `edits.added`
+    refused: list[Remark]
 
 
 class QueueFile:
@@ -76,21 +85,21 @@ class QueueFile:
         data = _read(file)
         digest = sha256(data).hexdigest()
         held = self._store.setting(f"{_HELD}:{file.name}")
-        edits, known = self._compare(data, file.name, int(held or self._shown_seq))
-        refused = [*edits.refused, *known.remarks()]
-        if refused:
+        asked = self._compare(data, file.name, int(held or self._shown_seq))
+        edits = asked.edits
+        if asked.refused:
             raise ContractError(
                 "the edit cannot be taken over",
                 where=str(file),
                 mend="change what the lines name, then take it again",
-                problems=_told(refused, data, file.name),
+                problems=_told(asked.refused, data, file.name),
             )
         with self._store.transaction():
             if not edits.is_empty:
                 note = {"file": file.name, "digest": digest, "taken": True}
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
         self.write(moment)
-        return _edit_of(edits, digest)
+        return _edit_of(asked, digest)
 
     def _sync(self, moment: Moment, window: AttemptWindow | None) -> QueueEdit:
         now = signature(self.path)
@@ -118,10 +127,10 @@ class QueueFile:
         name = self.path.name
         window = window or self._open_window()
         try:
-            edits, known = self._compare(data, name, self._shown_seq)
+            asked = self._compare(data, name, self._shown_seq)
         except ContractError as error:
             return self._refuse(error.problems or (error.what,), digest)
-        refused = [*edits.refused, *known.remarks()]
+        edits, refused = asked.edits, asked.refused
         if window is not None:
             doubts = doubtful(edits, known_pack=lambda pack: _is_known(pack, window))
             if doubts:
@@ -137,7 +146,7 @@ class QueueFile:
                     note["during_attempt"] = window.attempt_id
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
             self._remember(digest)
-        return _edit_of(edits, digest)
+        return _edit_of(asked, digest)
 
     def _open_window(self) -> AttemptWindow | None:
         """Return the attempt whose worker runs, or ran when its controller died.
@@ -150,10 +159,11 @@ class QueueFile:
         )
         return None if row is None else AttemptWindow(str(row[0]))
 
-    def _compare(self, data: bytes, name: str, shown_seq: int) -> tuple[Edits, KnownTasks]:
-        known = KnownTasks(self._store)
-        shown = known.up_to(shown_seq)
-        return compare(known.counted(iter_tasks(data, name)), known, shown=shown), known
+    def _compare(self, data: bytes, name: str, shown_seq: int) -> _Asked:
+        known, new = KnownTasks(self._store), PackedTasks()
+        tasks = known.counted(iter_tasks(data, name))
+        edits = compare(tasks, known, shown=known.up_to(shown_seq), added=new)
+        return _Asked(edits, new, [*edits.refused, *known.remarks()])
 
     def _refuse(self, lines: Sequence[str], digest: str) -> QueueEdit:
         self._refused = digest
@@ -274,9 +284,10 @@ def _told(refused: Sequence[Remark], data: bytes, name: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _edit_of(edits: Edits, digest: str) -> QueueEdit:
+def _edit_of(asked: _Asked, digest: str) -> QueueEdit:
+    edits = asked.edits
     return QueueEdit(
-        added=tuple(task.task_key for task in edits.added),
+        added=tuple(asked.new.keys),
         changed=tuple(change.task.task_key for change in edits.changed),
         removed=tuple(edits.removed),
         moved=(*edits.cancelled, *edits.requeued),

@@ -19,10 +19,10 @@ good state stays and the person mends one file once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import Final, Protocol
 
 from pydantic import JsonValue
 
@@ -107,11 +107,19 @@ class Remark:
         ]
 
 
+class NewTasks(Protocol):
+    """Where new tasks go: a list, or something smaller that gives them back in their order."""
+
+    def append(self, task: Task, /) -> None: ...  # noqa: D102
+    def __iter__(self) -> Iterator[Task]: ...
+    def __len__(self) -> int: ...
+
+
 @dataclass(slots=True)
 class Edits:
     """The decisions, each list in the order of the file."""
 
-    added: list[Task] = field(default_factory=list)
+    added: NewTasks = field(default_factory=list[Task])
     changed: list[Change] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
@@ -138,7 +146,11 @@ class Edits:
 
 
 def compare(
-    tasks: Iterable[Task], known: Mapping[str, Known], *, shown: Container[str] | None = None
+    tasks: Iterable[Task],
+    known: Mapping[str, Known],
+    *,
+    shown: Container[str] | None = None,
+    added: NewTasks | None = None,
 ) -> Edits:
     """Return what the rows `tasks` ask for.
 
@@ -147,10 +159,11 @@ def compare(
         known: every task of the store. May load a value when it is asked for.
         shown: the keys that the last written view held. A known task outside it is new to the
             person, and its absence removes nothing. Absent: the view held all.
+        added: where new tasks are collected; absent: a list.
 
     Cost: one look-up a row; O(V + E) over the dependencies where those changed.
     """
-    return _Comparison(known).run(tasks, shown)
+    return _Comparison(known, Edits() if added is None else Edits(added)).run(tasks, shown)
 
 
 WIDENING_FIELDS: Final = frozenset(SPEC_FIELDS) - {"title", "priority", "hold", "depends_on"}
@@ -192,9 +205,9 @@ def _doubt(key: str, what: str) -> Remark:
 
 
 class _Comparison:
-    def __init__(self, known: Mapping[str, Known]) -> None:
+    def __init__(self, known: Mapping[str, Known], edits: Edits) -> None:
         self.known = known
-        self.edits = Edits()
+        self.edits = edits
         self.keys: list[str] = []  # by row, so that a fault found later can name its row
         self.needs: dict[str, tuple[str, ...]] = {}
         self.rewired: list[str] = []  # new tasks, and known ones with other dependencies

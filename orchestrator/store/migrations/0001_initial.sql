@@ -40,6 +40,9 @@ CREATE INDEX task_state ON task (state, updated_at) WHERE state <> 'pending';
 -- What waits for its backoff.
 CREATE INDEX task_parked ON task (not_before_ms) WHERE parked = 1;
 
+-- What the queue file does not show, or is being brought back.
+CREATE INDEX task_listed ON task (listed) WHERE listed <> 1;
+
 CREATE TABLE dependency (
     task_key TEXT NOT NULL,
     needs TEXT NOT NULL,

@@ -139,5 +139,4 @@ def test_a_hundred_thousand_tasks_are_imported_in_bounded_memory(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["added"], told["refused"]) == (100_000, [])
-    assert told["peak_mb"] < 200
-    print(told)
+    assert told["peak_mb"] < 160, told  # 117 on the machine where it was written
