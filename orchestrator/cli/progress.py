@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from typing import Any
@@ -100,8 +102,6 @@ def describe(event: str, facts: dict[str, Any]) -> str | None:
             return _recovered(facts)
         case "queue_read":
             return _queue(facts)
-        case "stopping":
-            return str(facts.get("text"))
         case _:
             return None
 
@@ -130,6 +130,12 @@ def _queue(facts: dict[str, Any]) -> str:
     said = [f"{facts[name]} {name}" for name in ("added", "changed", "removed", "moved")
             if facts.get(name)]  # fmt: skip
     return f"  queue read: {', '.join(said)}"
+
+
+def tell_at_once(text: str) -> None:
+    """Say something from inside a signal handler: past the buffer that may be in use just then."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{time.strftime('%H:%M:%S')} {text}\n".encode())
 
 
 def make_listener(*, as_json: bool, plain: bool) -> PlainListener | LiveListener:

@@ -159,7 +159,7 @@ def run_cycle(**options: Any) -> int:  # noqa: ANN401  click's own signature
 def _opened(options: dict[str, Any]) -> Iterator[tuple[Project, ControllerEngine, StopSignals]]:
     """Open the project for running, with its listener and its signals."""
     from orchestrator.cli.output import is_plain
-    from orchestrator.cli.progress import make_listener
+    from orchestrator.cli.progress import make_listener, tell_at_once
     from orchestrator.wiring.project import Project
     from orchestrator.wiring.system import StopSignals
 
@@ -167,7 +167,7 @@ def _opened(options: dict[str, Any]) -> Iterator[tuple[Project, ControllerEngine
     with ExitStack() as stack:
         listener = make_listener(as_json=options["as_json"], plain=plain)
         stack.callback(listener.close)
-        signals = StopSignals(lambda text: listener.tell("stopping", text=text))
+        signals = StopSignals(tell_at_once)
         stack.callback(signals.close)
         project = Project.open(
             options["project_dir"],

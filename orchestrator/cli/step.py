@@ -91,7 +91,7 @@ def dispatch_rework(**options: Any) -> int:  # noqa: ANN401  click's own signatu
 def _dispatch(
     command: str, options: dict[str, Any], *, rework: tuple[bytes, ReworkPack] | None
 ) -> int:
-    from orchestrator.cli.progress import PlainListener
+    from orchestrator.cli.progress import PlainListener, tell_at_once
     from orchestrator.wiring.inputs import load_pack
     from orchestrator.wiring.project import Project, RunFlags
     from orchestrator.wiring.steplog import StepLog
@@ -119,7 +119,7 @@ def _dispatch(
         raise click.UsageError("--step-pack-file is needed: it holds the bounds of the step")
     listener = PlainListener(quiet=options["as_json"])
     with ExitStack() as stack:
-        signals = StopSignals(lambda text: listener.tell("stopping", text=text))
+        signals = StopSignals(tell_at_once)
         stack.callback(signals.close)
         project = Project.open(
             options["project_dir"],

@@ -76,7 +76,10 @@ class SystemProcesses:
 
 
 class StopSignals:
-    """First SIGINT or SIGTERM: finish what runs, take nothing new. Second: stop it now."""
+    """First SIGINT or SIGTERM: finish what runs, take nothing new. Second: stop it now.
+
+    told: called inside the signal handler, so it must not print through a buffer.
+    """
 
     def __init__(self, told: Callable[[str], None]) -> None:
         self.cancel = CancelToken()
