@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.kernel.life import Event
 from orchestrator.protocol.task import Task
-from orchestrator.store.views import FileViews
+from orchestrator.store.views import _SHARE, FileViews
 from tests.integration.store.shop import (
     PROJECT,
     START_MS,
@@ -111,7 +111,7 @@ def test_a_view_that_takes_long_is_written_less_often(
     complete(shop.store, "A")
     views.publish(moment(2))
     assert summary.read_bytes() == first
-    watch.now += 30
+    watch.now += 2 * _SHARE
     views.publish(moment(3))
     assert summary.read_bytes() != first
     assert shop.shown()["A"]["status"] == "completed"
