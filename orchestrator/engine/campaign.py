@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.engine.cycle import Cycle
-from orchestrator.engine.effects import look_at_queue
 from orchestrator.engine.ports import Parts
 from orchestrator.engine.reports import CycleReport
 from orchestrator.errors import WorkerError
@@ -43,10 +42,10 @@ class CampaignReport:
 
 def run_campaign(parts: Parts, cycle: Cycle, limits: CampaignLimits, run_id: str) -> CampaignReport:
     """Run cycles one after the other. Recovery has been done, the run is recorded."""
-    report = CampaignReport(run_id)
+    report = CampaignReport(run_id, edits_refused=cycle.edits_refused)
     state = CampaignState()
     while True:
-        report.edits_refused += look_at_queue(parts).refused
+        cycle.look_at_queue()
         if parts.stop.is_asked:
             report.stop = Stop.INTERRUPTED
             break

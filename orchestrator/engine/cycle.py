@@ -71,6 +71,7 @@ class Cycle:
         self._run_id = run_id
         self._reviewer = StepQAReviewer()
         self._rework = ReworkBuilder()
+        self.edits_refused: list[str] = []  # of the queue, over all cycles
 
     def run_next(self, key: str | None = None) -> CycleReport | None:
         """Run one cycle for the next eligible task (or `key`); None when there is none."""
@@ -89,6 +90,10 @@ class Cycle:
         if isinstance(work, CycleReport):
             return work
         return self._rounds(work)
+
+    def look_at_queue(self, window: AttemptWindow | None = None) -> None:
+        """Read the queue file; `window` as in `effects.look_at_queue`."""
+        self.edits_refused += look_at_queue(self._parts, window).refused
 
     # prepare
 
@@ -174,7 +179,7 @@ class Cycle:
         task = work.task
         while True:
             # The queue is read at both borders of a worker's time: when tells who wrote it.
-            look_at_queue(self._parts)
+            self.look_at_queue()
             place = self._dispatch(task, work, payload)
             try:
                 answer = self._parts.worker.run(self._order(place, work, payload))
@@ -182,12 +187,12 @@ class Cycle:
                 self._interrupt(self._parts.store.task(task.key), work, error.what, counted=False)
                 raise
             if answer.run.ending == "cancelled":
-                look_at_queue(self._parts, AttemptWindow(place.attempt_id))
+                self.look_at_queue(AttemptWindow(place.attempt_id))
                 return self._stopped(task, work, rounds)
             self._receive(task, answer)
             facts, verdict, saved = self._review(place, work, answer)
             changed = frozenset(change.path for change in facts.changes)
-            look_at_queue(self._parts, AttemptWindow(place.attempt_id, changed))
+            self.look_at_queue(AttemptWindow(place.attempt_id, changed))
             if verdict is None:
                 return self._stopped(task, work, rounds)
             step = self._conclude(task, work, place, answer, facts, verdict, saved)

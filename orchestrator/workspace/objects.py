@@ -53,6 +53,7 @@ def write_object(
     content = zlib.compress(f"{kind} {len(body)}".encode() + b"\0" + body, 1)
     path.parent.mkdir(exist_ok=True)
     temporary = path.parent / f"tmp_obj_{os.getpid()}_{oid[:8]}"
+    temporary.unlink(missing_ok=True)  # a killed writer may have had our number
     _write_new(temporary, content, mode=0o444, durable=durable)
     temporary.rename(path)
     return oid
@@ -79,12 +80,17 @@ def write_loose_ref(common_dir: Path, ref: str, oid: str) -> None:
     path = common_dir / ref
     _make_real_dirs(common_dir, path.parent)
     lock = path.with_name(path.name + ".lock")
+    content = f"{oid}\n".encode()
     try:
-        _write_new(lock, f"{oid}\n".encode(), mode=0o666, durable=True)
+        _write_new(lock, content, mode=0o666, durable=True)
     except FileExistsError as error:
-        raise WorkspaceError(
-            f"{ref} is locked", where=str(lock), mend="remove the lock if no git is running"
-        ) from error
+        if path.exists():
+            raise WorkspaceError(
+                f"{ref} is locked", where=str(lock), mend="remove the lock if no git is running"
+            ) from error
+        # Git locks only what is there: a writer of this very ref was killed before its rename.
+        lock.unlink(missing_ok=True)
+        _write_new(lock, content, mode=0o666, durable=True)
     lock.rename(path)
 
 
