@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from orchestrator.engine.ports import EvidenceStore
 from orchestrator.errors import WorkspaceError
 from orchestrator.kernel.work import Round, WorkerAnswer
@@ -27,11 +25,7 @@ def save_review(
     if answer.result is not None:
         claim = answer.result.model_dump_json(indent=1).encode()
         saved.append(store.save(place, "step_result.json", claim, kind="step_result"))
-    record = json.dumps(
-        {"observations": facts.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    record = f'{{"observations":{facts.model_dump_json()},"verdict":{verdict.model_dump_json()}}}'
     saved.append(store.save(place, "review.json", record.encode(), kind="review", durable=True))
     for run in (*facts.commands, *facts.base_commands):
         saved += [item for item in (run.stdout, run.stderr) if item is not None]

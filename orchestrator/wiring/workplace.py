@@ -69,6 +69,7 @@ class ProjectWorkplace:
         self._settings = settings
         self._control_files = tuple(control_files)
         self._cancel = cancel
+        self._environment = dict(os.environ)  # one plain dict: the runner scrubs it once
         self._copies = workspace.scratch / "checks"
         self._ignored_at: OrderedDict[str, IgnoredState] = OrderedDict()
         self._base_runs: OrderedDict[tuple[str, str], CommandRun] = OrderedDict()
@@ -284,7 +285,7 @@ class ProjectWorkplace:
             evidence_dir=place.directory,
             evidence_prefix=place.prefix,
             timeout_sec=pack.runtime_policy.check_timeout_sec,
-            env=os.environ,
+            env=self._environment,
             cancel=self._cancel,
             marker=place.attempt_id,
             tree_probe=lambda: self._probe(tree, copy),
