@@ -281,19 +281,19 @@ class GitTree:
             carry: paths that no tree holds and that nobody touched (see `carryable`);
                 each becomes a link to the real one.
         """
-        real = Path(os.path.realpath(dest.parent)) / dest.name
-        copy = self._copies.get(real)
+        copy = self._copies.get(dest)
         if copy is None:
+            real = Path(os.path.realpath(dest.parent)) / dest.name
             copy = WarmCopy(real, self.root, self.scratch, self._write_copy, self._forget_copy)
-            self._copies[real] = copy
+            self._copies[dest] = copy
         copy.refresh(tree, carry)
 
     def copy_changes(self, dest: Path) -> tuple[str, ...]:
         """Files of a copy that no longer hold what the tree holds; one walk where there is none."""
-        real = Path(os.path.realpath(dest.parent)) / dest.name
-        touched = self._copies[real].touched() if real in self._copies else []
+        touched = self._copies[dest].touched() if dest in self._copies else []
         if not touched:
             return ()
+        real = Path(os.path.realpath(dest.parent)) / dest.name
         pinned = {"GIT_INDEX_FILE": str(self._copy_index(real)), "GIT_WORK_TREE": str(real)}
         self.git.run(["update-index", "-q", "--refresh"], cwd=real, extra=pinned, allowed=(0, 1))
         out = self.git.run(["diff-files", "--name-only", "-z"], cwd=real, extra=pinned)

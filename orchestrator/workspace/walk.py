@@ -108,8 +108,9 @@ def git_points(git_dir: Path, shown_as: str) -> dict[str, Signature]:
     `shown_as` is the prefix of the names in the answer, `.git` or `sub/.git`.
     """
     found: dict[str, Signature] = {}
+    base = os.fspath(git_dir)
     for name in (*GIT_POINTS, *GIT_POINT_FILES):
-        sign = signature(git_dir / name)
+        sign = signature(f"{base}/{name}")
         if sign is None:
             continue
         if stat.S_ISDIR(sign[4]):
