@@ -54,6 +54,8 @@ class LiveListener:
         line = describe(event, facts)
         if line is not None:
             self._console.print(Text(line, style=_style(event, facts)))
+            if event in {"judged", "blocked"}:
+                self._status.update("choosing the next task")
 
     def close(self) -> None:
         """Take the live line away."""
