@@ -173,8 +173,11 @@ def _flatness(lanes: list[Lane]) -> list[Row]:
     if len(lanes) < 2:
         return []
     first, last = lanes[0], lanes[-1]
-    pairs = (("wall", first.wall, last.wall), ("own", first.own, last.own))
-    pairs += (("cpu", first.cpu, last.cpu),)
+    pairs = (
+        ("wall", first.wall, last.wall),
+        ("own", first.own, last.own),
+        ("cpu", first.cpu, last.cpu),
+    )
     return [
         row(f"cycle.flat_{name}", [statistics.median(long) / statistics.median(short)], "ratio")
         for name, short, long in pairs
