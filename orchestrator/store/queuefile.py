@@ -32,6 +32,8 @@ _SETTING = "queue_file"
 _HELD = "queue_held"
 _TICK_MS = 50  # coarser than the clock of any usual file system
 _TRIES = 5
+# Made once: `json.dumps` would make an encoder for each of a hundred thousand rows.
+_row_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 class _Asked(NamedTuple):
@@ -252,7 +254,7 @@ class QueueFile:
             row["updated_at"] = updated_at
             comma = "\n    " if first else ",\n    "
             first = False
-            yield (comma + json.dumps(row, ensure_ascii=False)).encode()
+            yield (comma + _row_json(row)).encode()
         yield b"\n  ]\n}\n"
 
 
