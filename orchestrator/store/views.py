@@ -2,7 +2,7 @@
 
 Written from the store, never read back as truth. A view is written at once while that is cheap;
 when writing takes longer, it is written less often, so that it never costs more than about a
-fiftieth of the time, however long the queue is, and never twice within a twentieth of a second.
+fiftieth of the time, however long the queue is, and never twice within a tenth of a second.
 At the end of a run everything is written.
 """
 
@@ -26,7 +26,7 @@ from orchestrator.store.queuefile import QueueFile
 from orchestrator.store.store import SqlStore
 
 _SHARE = 50  # a view may cost one part in this many of the time
-_GAP_SEC = 0.05  # nobody reads faster; cycles of workers that answer at once would write each time
+_GAP_SEC = 0.1  # nobody reads faster; cycles of workers that answer at once would write each time
 _ROWS = 21  # what a section of the summary needs to know
 _OUTCOME_EVENTS = {
     "accepted": ("event.accept",),
