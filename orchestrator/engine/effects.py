@@ -36,9 +36,7 @@ def interrupt(
     step = after_interruption(task.journey, limits)
     if not counted:
         step = replace(step, event=Event.INTERRUPT, reason="INTERRUPTED", journey=task.journey)
-    ran = task.state in (State.DISPATCHED, State.IN_REVIEW)
-    can_quarantine = ran or task.state is State.REWORK
-    event = step.event if can_quarantine else Event.INTERRUPT
+    ran = task.state in {State.DISPATCHED, State.IN_REVIEW}
     touched = ran or task.state is State.REWORK
     effects: tuple[Effect, ...] = ()
     if touched and roll_back and task.checkpoint_id:
@@ -46,7 +44,7 @@ def interrupt(
     parts.store.move(
         Move(
             task_key=task.key,
-            event=event,
+            event=step.event,
             moment=parts.clock.now(),
             run_id=run_id,
             token=task.lease_token,

@@ -22,7 +22,8 @@ from orchestrator.engine.effects import interrupt, look_at_queue, run_effects
 from orchestrator.engine.ports import Parts
 from orchestrator.errors import LeaseHeld
 from orchestrator.kernel.journey import Limits
-from orchestrator.kernel.records import RunRecord
+from orchestrator.kernel.life import State
+from orchestrator.kernel.records import RunRecord, TaskRecord
 from orchestrator.kernel.work import AttemptWindow
 
 
@@ -65,8 +66,7 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
     killed = parts.processes.kill_leftovers(attempts) if attempts else 0
     for step in steps:
         _close_step(parts, step, run_id)
-    # While the store still says who ran: an edit of the queue may be that worker's.
-    look_at_queue(parts)
+    look_at_queue(parts, _window(left))
     for task in left:
         interrupt(
             parts,
@@ -102,6 +102,13 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
             effects_done=done,
         )
     return recovered
+
+
+def _window(left: Sequence[TaskRecord]) -> AttemptWindow | None:
+    """The worker's time that the dead controller did not see the end of, if there was one."""
+    ran = {State.DISPATCHED, State.IN_REVIEW, State.REWORK}
+    attempts = [task.attempt_id for task in left if task.state in ran and task.attempt_id]
+    return AttemptWindow(attempts[0]) if attempts else None
 
 
 def _open_steps(parts: Parts, dead: Sequence[RunRecord]) -> list[dict[str, Any]]:

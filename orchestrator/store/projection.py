@@ -97,6 +97,10 @@ class LedgerFiles:
             self._appender.append(batch, durable=durable)
         return len(batch)
 
+    def require_newest_store(self) -> None:
+        """Raise StoreError when an older store, or an empty one, was put in place."""
+        self._check_anchor(self._ledger.size())
+
     def _check_anchor(self, size: int) -> None:
         """Refuse a store that holds less than what was signed: it was replaced by an older one."""
         anchor = self._home.anchor(self._ledger.project_id)

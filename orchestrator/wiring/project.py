@@ -28,7 +28,7 @@ from orchestrator.wiring.system import (
     SystemClock,
 )
 from workflow_logger.checkpoint import SigningKey, origin_of
-from workflow_logger.layout import Home
+from workflow_logger.layout import PROJECT_MANIFEST, Home
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -190,6 +190,7 @@ class Project:
         """Build the engine over all adapters."""
         from orchestrator.wiring.assembly import assemble  # noqa: PLC0415  the heavy half
 
+        self.ledger_files.require_newest_store()
         settings = with_flags(self.settings, flags)
         engine, closers = assemble(self, settings, flags, stop or NeverStops())
         self._to_close += closers
@@ -256,6 +257,10 @@ def _project_id(database: SqliteDatabase, root: Path, settings: Settings) -> str
     row = database.one("SELECT project_id FROM ledger_head WHERE id = 1")
     if row is not None:
         return str(row[0])
+    recorded = [path.parent.parent.name for path in
+                (root / WORKFLOW_DIR).glob(f"*/{PROJECT_MANIFEST}")]  # fmt: skip
+    if len(recorded) == 1:
+        return recorded[0]  # the store is gone, its record is not: the anchor has a say
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name).strip("-_")[:40] or "project"
     return f"{stem}-{secrets.token_hex(3)}"
 
