@@ -38,6 +38,8 @@ _DRIVERS: Final[dict[str, tuple[str, ...]]] = {
     "grunt": ("gruntfile.js",),
     "gulp": ("gulpfile.js",),
 }
+# added beside an old one, the tool reads it in place of that
+_COMES_FIRST: Final = frozenset({"gnumakefile", ".justfile"})
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _INTERPRETERS: Final = frozenset(
     {"python", "python3", "node", "ruby", "perl", "php", "deno", "bun", "tsx", "ts-node", "Rscript"}
@@ -101,7 +103,9 @@ def _script(case: Case, change: Change, path: str, scripts: dict[str, bool]) -> 
     if surely is None:
         name = path.rpartition("/")[2].lower()
         surely = scripts.get(f"*/{name}")
-    if surely is None or change.kind == "added":
+    if surely is None:
+        return
+    if change.kind == "added" and path.rpartition("/")[2].lower() not in _COMES_FIRST:
         return
     if any(
         not has_wildcard(pattern) and pattern.strip().lstrip("/") == path

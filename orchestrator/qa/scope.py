@@ -73,6 +73,15 @@ def _bounds(case: Case, change: Change, path: str) -> Iterator[Finding]:
     elif not case.allowed.patterns:
         rule, against = "scope.nothing_allowed", "allowed_paths is empty"
     elif case.allowed.match(path):
+        if _is_bytecode(case, change, path):
+            yield finding(
+                "scope.litter",
+                shown(path),
+                f"{_verb(change, path)}; Python may run it in place of its source",
+                severity=Severity.REFUSAL,
+                gate_id=gate_id,
+                criteria=criteria,
+            )
         return
     else:
         rule, against = "scope.outside_allowed", f"allowed_paths {list(case.pack.allowed_paths)}"
@@ -87,6 +96,20 @@ def _bounds(case: Case, change: Change, path: str) -> Iterator[Finding]:
         severity=severity,
         gate_id=gate_id,
         criteria=criteria,
+    )
+
+
+def _is_bytecode(case: Case, change: Change, path: str) -> bool:
+    """Whether tracked bytecode changed, and no allowed pattern speaks of bytecode.
+
+    New bytecode is a cache: the workplace removes it before it looks.
+    """
+    return (
+        path.endswith(_BYTECODE)
+        and path == change.path
+        and change.new_mode is not None
+        and change.kind != "added"
+        and not any(pattern.endswith(_BYTECODE) for pattern in case.pack.allowed_paths)
     )
 
 
@@ -120,7 +143,8 @@ def _ignored(case: Case, change: Change) -> Iterator[Finding]:
         return
     environment = case.policy.environment.holds(path)
     if change.nested_repo and not environment:
-        yield _plain("scope.nested_repo", path, change)
+        if not _in_moved_submodule(case, path):
+            yield _plain("scope.nested_repo", path, change)
     elif environment:
         yield from _environment(case, change)
     elif not case.is_litter(change) and not case.allowed.match(path):
@@ -158,6 +182,16 @@ def _colliding(case: Case) -> Iterator[Finding]:
             shown(path),
             "another path of the tree has this name in other case or Unicode form",
         )
+
+
+def _in_moved_submodule(case: Case, path: str) -> bool:
+    """Whether a path lies in a submodule whose pointer moved, as the pack lets it."""
+    return any(
+        change.is_submodule
+        and path.startswith(change.path + "/")
+        and _named_exactly(case, change.path)
+        for change in case.in_tree
+    )
 
 
 def _named_exactly(case: Case, path: str) -> bool:

@@ -22,6 +22,7 @@ from orchestrator.protocol.step_pack import StepPack
 from orchestrator.recovery.checkpoint import Checkpoints
 from orchestrator.runtime.cancel import CancelToken
 from orchestrator.store.files import signature
+from orchestrator.verification.bytecode import sweep_bytecode
 from orchestrator.verification.checks import CheckRunner
 from orchestrator.verification.claims import (
     EvidencePlace,
@@ -124,12 +125,9 @@ class ProjectWorkplace:
         if not isinstance(noted, _Noted):
             raise TypeError("observe wants what before returned")
         touched = [str(path) for path, was in noted.control.items() if signature(path) != was]
-        snapshot = self.workspace.snapshot()
-        ignored = self.workspace.ignored_state(snapshot)
-        changes = [
-            *map(self._with_target, self.workspace.changes(noted.base_tree, snapshot.tree)),
-            *self.workspace.ignored_changes(noted.ignored, ignored),
-        ]
+        snapshot, ignored, changes = self._look(noted)
+        if since_start and self._sweep(changes):
+            snapshot, ignored, changes = self._look(noted)
         warnings = list(snapshot.warnings)
         runs: tuple[CommandRun, ...] = ()
         base: tuple[CommandRun, ...] = ()
@@ -153,6 +151,31 @@ class ProjectWorkplace:
             dependencies_added=self._dependencies(changes),
             warnings=tuple(warnings),
         )
+
+    def _look(self, noted: _Noted) -> tuple[Snapshot, IgnoredState, list[Change]]:
+        snapshot = self.workspace.snapshot()
+        ignored = self.workspace.ignored_state(snapshot)
+        changes = [
+            *map(self._with_target, self.workspace.changes(noted.base_tree, snapshot.tree)),
+            *self.workspace.ignored_changes(noted.ignored, ignored),
+        ]
+        return snapshot, ignored, changes
+
+    def _sweep(self, changes: Sequence[Change]) -> bool:
+        """Remove the bytecode that came with the attempt. Whether any of it was in the tree.
+
+        Python would run it in place of its source, here and after an accept; nobody reads it.
+        """
+        caches = [
+            change
+            for change in changes
+            if change.path.endswith((".pyc", ".pyo"))
+            and (change.kind == "added" or (change.ignored and change.kind == "modified"))
+        ]
+        if not caches:
+            return False
+        sweep_bytecode(str(self.workspace.root), [change.path for change in caches])
+        return any(not change.ignored for change in caches)
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(f"{self.workspace.root}{os.sep}")

@@ -88,7 +88,8 @@ def _read(request: DispatchRequest, outcome: Outcome, stdout_path: str) -> Answe
         return _no_answer(request, f"stdout was cut at {outcome.stdout.kept_bytes} bytes")
     with Path(stdout_path).open("rb") as file:
         stdout = file.read(MAX_STDOUT_BYTES + 1)
-    identity = Identity(request.task_id, request.step_id, request.run_id, request.attempt_id)
+    # No attempt: agents number their own attempts, and this stdout can be of no other than ours.
+    identity = Identity(request.task_id, request.step_id, request.run_id)
     answer = parse_answer(stdout, identity, thread_id=request.thread_id)
     if outcome.ending is Ending.EXITED:
         return answer
