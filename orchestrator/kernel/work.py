@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from orchestrator.protocol.evidence import WorkerRun
-from orchestrator.protocol.step_pack import StepPack
-from orchestrator.protocol.step_result import StepResult
+if TYPE_CHECKING:  # named in annotations only; a command that shows the queue needs no models
+    from orchestrator.protocol.evidence import WorkerRun
+    from orchestrator.protocol.step_pack import StepPack
+    from orchestrator.protocol.step_result import StepResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,12 +22,14 @@ from orchestrator.protocol.faults import Fault
 from orchestrator.protocol.limits import USUAL, Limits
 from orchestrator.protocol.positions import Mark, Tree
 from orchestrator.protocol.report import Problem, lines, problems_of
-from orchestrator.protocol.rework_pack import ReworkPack
-from orchestrator.protocol.step_pack import StepPack
-from orchestrator.protocol.step_result import StepResult
-from orchestrator.protocol.task import IntakeTask
 from orchestrator.protocol.utf8 import decode_utf8
 from orchestrator.vocabulary import Sha256
+
+if TYPE_CHECKING:  # each of these costs milliseconds of import, and most commands read no pack
+    from orchestrator.protocol.rework_pack import ReworkPack
+    from orchestrator.protocol.step_pack import StepPack
+    from orchestrator.protocol.step_result import StepResult
+    from orchestrator.protocol.task import IntakeTask
 
 M = TypeVar("M", bound=Wire)
 Kind = Literal["json", "yaml"]
@@ -96,21 +98,29 @@ def refusal(
 
 def read_step_pack(data: bytes, source: str) -> StepPack:
     """Read a StepPack that a person or a controller wrote."""
+    from orchestrator.protocol.step_pack import StepPack  # noqa: PLC0415
+
     return read_model(data, StepPack, source=source)
 
 
 def read_rework_pack(data: bytes, source: str) -> ReworkPack:
     """Read a ReworkPack."""
+    from orchestrator.protocol.rework_pack import ReworkPack  # noqa: PLC0415
+
     return read_model(data, ReworkPack, source=source)
 
 
 def read_step_result(data: bytes, source: str) -> StepResult:
     """Read what a worker says about its attempt; it is a peer, so `ProtocolError`."""
+    from orchestrator.protocol.step_result import StepResult  # noqa: PLC0415
+
     return read_model(data, StepResult, source=source, error=ProtocolError)
 
 
 def read_intake_task(data: bytes, source: str) -> IntakeTask:
     """Read the `task.json` (or YAML) of `prepare`."""
+    from orchestrator.protocol.task import IntakeTask  # noqa: PLC0415
+
     return read_model(data, IntakeTask, source=source)
 
 

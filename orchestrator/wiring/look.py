@@ -14,7 +14,6 @@ from orchestrator.kernel.life import State
 from orchestrator.session_log.store import event_of
 from orchestrator.vocabulary import WORKFLOW_DIR
 from orchestrator.wiring.project import Project
-from orchestrator.wiring.steplog import our_errors
 from orchestrator.wiring.system import SystemProcesses
 
 _ROWS = 20
@@ -181,6 +180,7 @@ def verify_data(
     project: Project, *, public_key: str | None = None, anchor: str | None = None
 ) -> dict[str, Any]:
     """Check chain, checkpoints, files against the store, evidence, and the folded state."""
+    from orchestrator.wiring.steplog import our_errors  # noqa: PLC0415  `status` needs no engine
     from workflow_logger import keys  # noqa: PLC0415  cryptography costs 60 ms
     from workflow_logger.verify import verify_project  # noqa: PLC0415
 
