@@ -24,7 +24,7 @@ from orchestrator.errors import (
     WorkspaceError,
 )
 from orchestrator.kernel.decide import NextStep, after_review
-from orchestrator.kernel.journey import Limits
+from orchestrator.kernel.journey import Journey, Limits
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Effect, EntryDraft, Move, TaskRecord
 from orchestrator.kernel.work import (
@@ -60,6 +60,8 @@ class _Work:
     base_tree: str = ""
     walked: Walk = field(default_factory=lambda: Walk(()))
     noted: object = None  # what the workplace compares against after the worker
+    # As of the last dispatch. Whoever holds the lease alone changes it, so it is not read again.
+    journey: Journey = field(default_factory=Journey)
 
 
 class Cycle:
@@ -195,7 +197,7 @@ class Cycle:
             self.look_at_queue(AttemptWindow(place.attempt_id, changed))
             if verdict is None:
                 return self._stopped(task, work, rounds)
-            step = self._conclude(task, work, place, answer, facts, verdict, saved)
+            step, state = self._conclude(task, work, place, answer, facts, verdict, saved)
             rounds.append(
                 RoundReport(
                     place.name,
@@ -207,7 +209,7 @@ class Cycle:
                 )
             )
             if step.event is not Event.ORDER_REWORK:
-                return self._report(task, rounds, step, facts, verdict)
+                return self._report(task, state, rounds, step, facts, verdict)
             task = self._parts.store.task(task.key)
             payload = self._next_round(work, facts, verdict, saved, step)
 
@@ -230,7 +232,7 @@ class Cycle:
         )
         policy = work.loaded.pack.runtime_policy
         checks_sec = 2 * policy.check_timeout_sec * len(work.loaded.pack.commands_to_run)
-        journey = parts.store.task(task.key).journey
+        work.journey = replace(task.journey, dispatches=task.journey.dispatches + 1)
         parts.store.move(
             Move(
                 task_key=task.key,
@@ -241,7 +243,7 @@ class Cycle:
                 attempt_id=place.attempt_id,
                 revision=work.revision,
                 attempt=work.attempt,
-                journey=replace(journey, dispatches=journey.dispatches + 1),
+                journey=work.journey,
                 lease_until_ms=moment.ms
                 + (policy.timeout_sec + checks_sec) * 1000
                 + _LEASE_MARGIN_MS,
@@ -314,17 +316,16 @@ class Cycle:
         facts: Observations,
         verdict: Verdict,
         saved: list[Evidence],
-    ) -> NextStep:
-        journey = self._parts.store.task(task.key).journey
+    ) -> tuple[NextStep, State]:
         step = after_review(
             verdict,
-            journey,
+            work.journey,
             work.limits,
             can_resume=answer.thread_id is not None,
             retry_on=work.loaded.pack.runtime_policy.retry.retry_on,
         )
         moment = self._parts.clock.now()
-        self._parts.store.move(
+        moved = self._parts.store.move(
             Move(
                 task_key=task.key,
                 event=step.event,
@@ -363,7 +364,7 @@ class Cycle:
             ],
         )
         run_effects(self._parts)
-        return step
+        return step, moved.state
 
     def _effects(
         self, task: TaskRecord, place: Round, work: _Work, step: NextStep, facts: Observations
@@ -439,12 +440,12 @@ class Cycle:
     def _report(
         self,
         task: TaskRecord,
+        state: State,
         rounds: list[RoundReport],
         step: NextStep,
         facts: Observations,
         verdict: Verdict,
     ) -> CycleReport:
-        state = self._parts.store.task(task.key).state
         kinds = sorted(
             {item.rule for item in verdict.findings if item.severity is Severity.REFUSAL}
         )
