@@ -90,7 +90,6 @@ class FileViews:
         self._ledger.bring_up(checkpoint=sign, durable=now)
         if sign:
             self._sign_pace.next_at = start + 1.0
-        self._snapshot(moment)
         self._paced(self._board_pace, now, lambda: self._boards(moment))
         self._paced(self._queue_pace, now, lambda: self._queue.write(moment))
 
@@ -104,10 +103,9 @@ class FileViews:
         """Return the counters as the store keeps them."""
         return counters_of(self._store.counters())
 
-    def _snapshot(self, moment: Moment) -> None:
+    def _snapshot(self, moment: Moment, counters: Counters) -> None:
         if self._trends is None:
             self._trends = self._load_trends()
-        counters = self.counters()
         if self._trends and self._trends[-1].counters == counters:
             return
         number = self._trends[-1].number + 1 if self._trends else 0
@@ -132,6 +130,7 @@ class FileViews:
     def _boards(self, moment: Moment) -> None:
         at = datetime.fromisoformat(moment.at)
         counters = self.counters()
+        self._snapshot(moment, counters)
         last = self._last_selected()
         board = scoreboard(counters, updated_at=at, project=self._project, last_selected=last)
         replace_file(self._folder / "scoreboard.json", [render_json(board).encode()])
