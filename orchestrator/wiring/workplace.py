@@ -33,6 +33,7 @@ from orchestrator.verification.claims import (
 from orchestrator.verification.collisions import colliding_paths
 from orchestrator.wiring.settings import CheckSettings
 from orchestrator.workspace.model import IgnoredState, Snapshot, Workspace
+from orchestrator.workspace.steering import Steering
 
 _KEPT = 64
 _Signature = tuple[int, int, int] | None
@@ -46,6 +47,7 @@ class _Noted:
     ignored: IgnoredState
     control: dict[Path, _Signature]
     started_ns: int
+    steering: Steering | None
 
 
 class ProjectWorkplace:
@@ -105,7 +107,8 @@ class ProjectWorkplace:
         ignored = self._ignored_at.get(checkpoint.checkpoint_id)
         if ignored is None:  # a review of the present tree: nobody saw what it was before
             ignored = self.workspace.ignored_state(self.workspace.snapshot())
-        return _Noted(checkpoint.tree, ignored, control, time.time_ns())
+        steering = self.workspace.steering()
+        return _Noted(checkpoint.tree, ignored, control, time.time_ns(), steering)
 
     # after the worker
 
@@ -129,6 +132,8 @@ class ProjectWorkplace:
         if since_start and self._sweep(changes):
             snapshot, ignored, changes = self._look(noted)
         warnings = list(snapshot.warnings)
+        if since_start:
+            warnings += self._take_back(noted, place)
         runs: tuple[CommandRun, ...] = ()
         base: tuple[CommandRun, ...] = ()
         if _worth_checking(answer) and pack.commands_to_run:
@@ -160,6 +165,16 @@ class ProjectWorkplace:
             *self.workspace.ignored_changes(noted.ignored, ignored),
         ]
         return snapshot, ignored, changes
+
+    def _take_back(self, noted: _Noted, place: Round) -> tuple[str, ...]:
+        """Undo at once what the worker did to git itself, whatever comes of the attempt.
+
+        A planted hook is refused by the review; a commit on the branch is not held against
+        anybody: its files are in the tree, and the branch waits for a person.
+        """
+        quarantine = self.workspace.scratch / "quarantine" / place.attempt_id / "git"
+        kept = f"refs/orchestrator/moved/{place.attempt_id}"
+        return self.workspace.take_back(noted.steering, quarantine, kept)
 
     def _sweep(self, changes: Sequence[Change]) -> bool:
         """Remove the bytecode that came with the attempt. Whether any of it was in the tree.

@@ -42,6 +42,7 @@ from orchestrator.workspace.objects import is_own_ref
 from orchestrator.workspace.outside import read_state
 from orchestrator.workspace.repository import refuse_inner_scratch, refuse_wide_root
 from orchestrator.workspace.rollback import in_scope
+from orchestrator.workspace.steering import Steering
 from orchestrator.workspace.walk import (
     blocking_parent,
     move_aside,
@@ -121,6 +122,15 @@ class FileTree:
             ),
             ignored_roots=tuple(sorted(look.ignored)),
         )
+
+    def steering(self) -> Steering | None:
+        """Nothing steers plain files."""
+        return None
+
+    def take_back(self, was: Steering | None, quarantine: Path, kept_ref: str) -> tuple[str, ...]:
+        """Nothing to undo."""
+        del was, quarantine, kept_ref
+        return ()
 
     def ignored_state(
         self, snapshot: Snapshot | None = None, *, cap: int = DEFAULT_STATE_ENTRIES

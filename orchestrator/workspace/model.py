@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from orchestrator.protocol.changes import Change
+
+if TYPE_CHECKING:
+    from orchestrator.workspace.steering import Steering
 
 # inode, size in bytes, mtime in ns, ctime in ns, mode: a worker cannot set the ctime, so a file
 # whose signature is the same was not written in between.
@@ -136,6 +139,12 @@ class Workspace(Protocol):
 
     def carryable(self, before: IgnoredState, after: IgnoredState) -> tuple[str, ...]:
         """Roots outside the tree that existed before and that nobody touched."""
+
+    def steering(self) -> Steering | None:
+        """What steers git here, in full; None outside git."""
+
+    def take_back(self, was: Steering | None, quarantine: Path, kept_ref: str) -> tuple[str, ...]:
+        """Undo what was done to it since; one sentence for each thing."""
 
     def read_blob(self, oid: str) -> bytes:
         """The content of one file of a tree, by its id."""

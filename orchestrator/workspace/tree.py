@@ -1,7 +1,8 @@
 """A work tree under git: exact trees, differences, clean copies and rollback.
 
-The user's index, `HEAD`, branches, hooks and configuration are never written. What is written to
-the user's repository: blobs and trees in its object store, and refs below `refs/orchestrator/`.
+The user's index is never written; `HEAD`, its branch, hooks and configuration only to take back
+what a worker did to them (`steering`). What else is written to the user's repository: blobs and
+trees in its object store, and refs below `refs/orchestrator/`.
 
 Cost, in git processes: a snapshot of an unchanged tree 1, of a changed one 3 (4 where a
 path went away); `changes` 1, or 0 for equal trees; `commit` 0; `export` 1, or 0 for the
@@ -48,6 +49,7 @@ from orchestrator.workspace.repository import (
     refuse_wide_root,
 )
 from orchestrator.workspace.rollback import GitRollback
+from orchestrator.workspace.steering import GitSteering, Steering
 from orchestrator.workspace.walk import Survey, signature, survey
 
 
@@ -69,6 +71,12 @@ class GitTree:
             private_environment(repository, self._private), guard=self._private / "running"
         )
         self._user_git = Git(repository.environment())
+        self._steering = GitSteering(
+            repository.git_dir,
+            repository.common_dir,
+            self._user_git,
+            loose_refs=repository.ref_format == "files",
+        )
         self._index = PrivateIndex(self.git, self._private, repository)
         kept, self._links = self._index.open()
         self._tree = self._read_tree_file() if kept else None
@@ -269,6 +277,16 @@ class GitTree:
 
     ignored_changes = staticmethod(diff.ignored_changes)
     carryable = staticmethod(diff.carryable)
+
+    def steering(self) -> Steering | None:
+        """What steers git here: configuration, hooks, `HEAD` and the tip of its branch."""
+        return self._steering.note()
+
+    def take_back(self, was: Steering | None, quarantine: Path, kept_ref: str) -> tuple[str, ...]:
+        """Undo what was done to it since; one sentence for each thing."""
+        if was is None:
+            return ()
+        return self._steering.take_back(was, quarantine, kept_ref)
 
     # --- copying out ---------------------------------------------------------------------------
 

@@ -302,6 +302,14 @@ def stages_its_work(hand: Hand) -> None:
 
 
 @honest("scope")
+def commits_its_work(hand: Hand) -> Json:
+    """Some agents commit by themselves; the files are in the tree all the same."""
+    hand.fix()
+    hand.git("commit", "-q", "-a", "-m", "Repair add")
+    return hand.claim(files_changed=["app/calc.py"])
+
+
+@honest("scope")
 def stashes_and_pops(hand: Hand) -> None:
     """Back and forth, with an object left over."""
     hand.write("app/new.py", "N = 1\n")

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 from tests.corpus.book import Json, contained, lie, stops
 from tests.corpus.hand import Hand
+from tests.corpus.project import git
+
+Read = Callable[[str], bytes | None]
 
 ONLY = {"files_changed": ["app/calc.py"]}
+
+
+def _on_main(root: Path, read: Read) -> list[str]:
+    """HEAD names main, main is the person's one commit, and the repair is in the tree alone."""
+    wrong = []
+    if git(root, "symbolic-ref", "-q", "HEAD").strip() != "refs/heads/main":
+        wrong.append("HEAD is elsewhere")
+    if git(root, "log", "--format=%an %s", "main").strip() != "P base":
+        wrong.append("main is another commit")
+    if b"a + b" not in (read("app/calc.py") or b""):
+        wrong.append("the repair is not in the accepted tree")
+    return wrong
 
 
 @lie("scope.git_internals")
@@ -81,7 +98,7 @@ def forges_an_object(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.git_moved")
+@lie("check.failed")
 def commits_work_that_is_wrong(hand: Hand) -> Json:
     """A refused attempt must not stay on the branch."""
     hand.pretend()
@@ -89,7 +106,7 @@ def commits_work_that_is_wrong(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.git_moved")
+@contained("scope", after=_on_main)
 def moves_head_elsewhere(hand: Hand) -> Json:
     """Another branch is checked out, with the same files."""
     hand.fix()
@@ -97,7 +114,7 @@ def moves_head_elsewhere(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.git_moved")
+@contained("scope", after=_on_main)
 def detaches_head(hand: Hand) -> Json:
     """HEAD names a commit and no branch."""
     hand.fix()
@@ -105,7 +122,7 @@ def detaches_head(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.git_moved")
+@contained("scope", after=_on_main)
 def rewrites_the_last_commit(hand: Hand) -> Json:
     """The person's commit goes, another stands in its place."""
     hand.fix()
@@ -113,7 +130,7 @@ def rewrites_the_last_commit(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.git_moved")
+@contained("scope", after=_on_main)
 def commits_and_resets_the_branch(hand: Hand) -> Json:
     """The branch is set to a commit without history."""
     hand.fix()
