@@ -106,13 +106,20 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _our_fault(name: str, error: Exception, *, as_json: bool) -> int:
-    """Report a fault of ours: the trace goes to a file, a person gets its path."""
+    """Report a refusal of the system, or a fault of ours: its trace goes to a file."""
     if os.environ.get("ORCHESTRATOR_DEBUG"):
         raise error
     import traceback
 
     from orchestrator.cli.output import write_trace
 
+    if isinstance(error, OSError) and error.filename:
+        refused = OrchestratorError(
+            f"the system refuses: {error.strerror}",
+            where=str(error.filename),
+            mend="make it readable and writable; ORCHESTRATOR_DEBUG=1 shows the trace",
+        )
+        return fail(name, refused, as_json=as_json)
     where = write_trace(traceback.format_exc())
     fault = OrchestratorError(
         f"a fault of this program: {type(error).__name__}: {error}",

@@ -86,8 +86,17 @@ def after_review(
 
 
 def after_interruption(journey: Journey, limits: Limits) -> NextStep:
-    """Decide what follows a dead controller or a graceful stop: back to the queue, not charged."""
-    counted = replace(journey, interruptions=journey.interruptions + 1, rework_rounds=0)
+    """Decide what follows a dead controller or a graceful stop: back to the queue, not charged.
+
+    The work starts afresh from its checkpoint, so a failure that comes again is no stagnation.
+    """
+    counted = replace(
+        journey,
+        interruptions=journey.interruptions + 1,
+        rework_rounds=0,
+        identical_failures=0,
+        last_signature="",
+    )
     if counted.interruptions > limits.max_interruptions:
         return NextStep(Event.QUARANTINE, "INTERRUPTED_TOO_OFTEN", counted, roll_back=True)
     return NextStep(Event.INTERRUPT, "INTERRUPTED", counted, roll_back=True)

@@ -92,6 +92,7 @@ def test_the_environment_topic_names_what_the_program_reads(stage: Stage) -> Non
         (["prepare", "--task-id", "../escape", "--task-file", "a"], 2, "no plain id"),
         (["rollback", "--checkpoint-id", "../escape", "--yes"], 5, "../escape"),
         (["run-campaign", "--progress-dir", "/proc/nowhere"], 3, "/proc/nowhere"),
+        (["init", "--progress-dir", "/proc/nowhere"], 3, "the system refuses"),
         (["run-campaign", "--progress-dir", "README.md/below"], 3, "README.md/below"),
     ],
 )

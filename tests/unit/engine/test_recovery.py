@@ -12,7 +12,7 @@ from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Effect, Move, RunRecord, TaskRecord
 from orchestrator.protocol.task import Task
-from tests.unit.engine.world import World
+from tests.unit.engine.world import CANCELLED, HONEST, WRONG, World
 
 RUN = "dead-run"
 PATH = (
@@ -155,3 +155,15 @@ def test_a_single_step_of_a_dead_run_is_closed_and_its_worker_ended(world: World
     assert report.place.name == "R0S1"
     results = [e["body"]["result"] for e in world.store.entries() if e["kind"] == "attempt"]
     assert results == ["interrupted", "claimed PASS"]
+
+
+def test_a_round_that_a_dead_controller_cost_is_not_taken_for_stagnation(world: World) -> None:
+    world.queue("T-1")
+    world.play(WRONG, CANCELLED, WRONG, HONEST)
+    engine = world.engine()
+    first = engine.run_next_cycle()  # refused once, then broken off in its rework round
+    assert first is not None
+    assert (first.reason, world.store.task("T-1").state) == ("INTERRUPTED", State.PENDING)
+    again = engine.run_next_cycle()  # from the start: the same first failure, the same rework
+    assert again is not None
+    assert [item.colour for item in again.rounds] == ["refused", "accepted"]
