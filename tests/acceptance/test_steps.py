@@ -245,3 +245,28 @@ def test_a_step_log_in_another_root_holds_the_attempts_with_their_numbers(stage:
     lines = (root / "p1/events.jsonl").read_text().splitlines()
     attempts = [entry for entry in map(json.loads, lines) if entry["kind"] == "attempt"]
     assert [(item["body"]["r"], item["body"]["s"]) for item in attempts] == [(0, 0), (0, 1)]
+
+
+def test_the_projects_own_ledger_is_not_taken_for_a_second_log(stage: Stage) -> None:
+    done = stage.call(
+        "dispatch-step", "--step-pack-file", "contracts/one.json", "--log-project-id", "acceptance"
+    )
+    assert done.code == 6
+    assert "own ledger" in done.err
+    assert stage.text("src/one.txt") == "broken\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        (["--log-project-id", "../escape"], "../escape"),
+        (["--log-root-dir", "logs"], "--log-project-id"),
+    ],
+)
+def test_a_log_that_cannot_be_is_refused_before_the_worker_runs(
+    stage: Stage, more: list[str], part: str
+) -> None:
+    done = stage.call("dispatch-step", "--step-pack-file", "contracts/one.json", *more)
+    assert done.code == 2
+    assert part in done.err
+    assert stage.text("src/one.txt") == "broken\n"
