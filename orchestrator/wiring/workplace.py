@@ -7,6 +7,7 @@ copy of it outside the project, in a scrubbed environment (decision 0003).
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -33,9 +34,11 @@ from orchestrator.verification.claims import (
 from orchestrator.verification.collisions import colliding_paths
 from orchestrator.wiring.settings import CheckSettings
 from orchestrator.workspace.model import IgnoredState, Snapshot, Workspace
+from orchestrator.workspace.model import Signature as WorkspaceSignature
 from orchestrator.workspace.steering import Steering
 
 _KEPT = 64
+_ASKS_GIT = re.compile(r"\bgit\b")
 _Signature = tuple[int, int, int] | None
 
 
@@ -48,6 +51,7 @@ class _Noted:
     control: dict[Path, _Signature]
     started_ns: int
     steering: Steering | None
+    own: dict[str, WorkspaceSignature]
 
 
 class ProjectWorkplace:
@@ -108,7 +112,9 @@ class ProjectWorkplace:
         if ignored is None:  # a review of the present tree: nobody saw what it was before
             ignored = self.workspace.ignored_state(self.workspace.snapshot())
         steering = self.workspace.steering()
-        return _Noted(checkpoint.tree, ignored, control, time.time_ns(), steering)
+        return _Noted(
+            checkpoint.tree, ignored, control, time.time_ns(), steering, self.workspace.own_state()
+        )
 
     # after the worker
 
@@ -128,6 +134,9 @@ class ProjectWorkplace:
         if not isinstance(noted, _Noted):
             raise TypeError("observe wants what before returned")
         touched = [str(path) for path, was in noted.control.items() if signature(path) != was]
+        if self.workspace.own_state() != noted.own:
+            touched.append(str(self.workspace.scratch))
+            self.workspace.distrust()
         snapshot, ignored, changes = self._look(noted)
         if since_start and self._sweep(changes):
             snapshot, ignored, changes = self._look(noted)
@@ -138,7 +147,7 @@ class ProjectWorkplace:
         base: tuple[CommandRun, ...] = ()
         if _worth_checking(answer) and pack.commands_to_run:
             carry = self.workspace.carryable(noted.ignored, ignored)
-            runs = self._checked(pack, place, snapshot.tree, carry, warnings)
+            runs = self._checked(pack, place, noted.base_tree, snapshot.tree, carry, warnings)
             base = self._on_base(pack, place, noted.base_tree, snapshot.tree, carry, runs)
         files, patterns = self._claims(noted.started_ns if since_start else 0, pack, answer)
         return Observations(
@@ -243,18 +252,18 @@ class ProjectWorkplace:
         self,
         pack: StepPack,
         place: Round,
+        base_tree: str,
         tree: str,
         carry: Sequence[str],
         warnings: list[str],
     ) -> tuple[CommandRun, ...]:
-        runs = self._run(pack, place, tree, carry, pack.commands_to_run, "cmd")
+        runs = self._run(pack, place, base_tree, tree, carry, pack.commands_to_run, "cmd")
         for number in range(self._settings.reruns):
             failed = [run for run in runs if _is_red(run)]
             if not failed or self._cancel.is_set:
                 return runs
-            again = self._run(
-                pack, place, tree, carry, [run.command for run in failed], f"rerun{number + 1}"
-            )
+            commands = [run.command for run in failed]
+            again = self._run(pack, place, base_tree, tree, carry, commands, f"rerun{number + 1}")
             passed = {
                 old.index: new
                 for old, new in zip(failed, again, strict=False)
@@ -294,7 +303,7 @@ class ProjectWorkplace:
         missing = [run for run in asked if (base_tree, run.command) not in self._base_runs]
         if missing:
             commands = [run.command for run in missing]
-            found = self._run(pack, place, base_tree, carry, commands, "base")
+            found = self._run(pack, place, base_tree, base_tree, carry, commands, "base")
             for run in found:
                 self._base_runs[base_tree, run.command] = run
             while len(self._base_runs) > _KEPT:
@@ -309,6 +318,7 @@ class ProjectWorkplace:
         self,
         pack: StepPack,
         place: Round,
+        base_tree: str,
         tree: str,
         carry: Sequence[str],
         commands: Sequence[str],
@@ -316,6 +326,8 @@ class ProjectWorkplace:
     ) -> tuple[CommandRun, ...]:
         copy = self._copies / ("base" if label == "base" else "head")
         self.workspace.export(tree, copy, carry)
+        if any(_ASKS_GIT.search(command) for command in pack.commands_to_run):
+            self.workspace.lend_git(copy, base_tree)
         return self._runner.run_checks(
             commands,
             tree_dir=str(copy),

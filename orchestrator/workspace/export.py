@@ -21,6 +21,8 @@ from orchestrator.workspace.walk import blocking_parent, remove_path, signatures
 # (the tree, the copy) -> makes the copy equal to the tree. A file that is there already and
 # was not removed is still exactly as the writer left it.
 WriteTree = Callable[[str, Path], None]
+# (the tree, the copy, the files that were written) -> raises where they are not the tree's.
+ProveTree = Callable[[str, Path, list[str]], None]
 
 
 class WarmCopy:
@@ -32,6 +34,7 @@ class WarmCopy:
         scratch: below it an existing directory may be emptied; elsewhere that is refused.
         write: makes the directory equal to a tree.
         forget: called when the directory is emptied, so that the writer starts anew.
+        prove: called after the tree was written.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class WarmCopy:
         scratch: Path,
         write: WriteTree,
         forget: Callable[[Path], None],
+        prove: ProveTree | None = None,
     ) -> None:
         refuse_export_place(dest, source)
         self._dest = dest
@@ -48,6 +52,7 @@ class WarmCopy:
         self._scratch = scratch
         self._write = write
         self._forget = forget
+        self._prove = prove
         self._tree: str | None = None
         self._known: dict[str, Signature] = {}
         self._links: tuple[str, ...] = ()
@@ -67,7 +72,12 @@ class WarmCopy:
         if known_tree != tree or not clean:
             self._write(tree, self._dest)
         self._links = tuple(link for link in links if self._place(link))
-        self._known = signatures(self._dest, "", dirs=True)
+        known, self._known = self._known, signatures(self._dest, "", dirs=True)
+        if self._prove is not None:
+            fresh = [path for path, sign in self._known.items() if known.get(path) != sign]
+            placed = frozenset(self._links)
+            files = [path for path in fresh if not path.endswith("/") and path not in placed]
+            self._prove(tree, self._dest, files)
         self._tree = tree
 
     def touched(self) -> list[str]:
@@ -92,6 +102,7 @@ class WarmCopy:
                 mend="name an empty directory, or one below the scratch area",
             )
         remove_path(self._dest)
+        self._known = {}
         self._forget(self._dest)
         self._dest.mkdir(parents=True, mode=0o700)
 

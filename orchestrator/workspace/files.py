@@ -123,6 +123,17 @@ class FileTree:
             ignored_roots=tuple(sorted(look.ignored)),
         )
 
+    def lend_git(self, dest: Path, base_tree: str) -> None:
+        """There is no git to ask."""
+        del dest, base_tree
+
+    def own_state(self) -> dict[str, Signature]:
+        """What is kept here is named by its content, and read again by it."""
+        return {}
+
+    def distrust(self) -> None:
+        """Nothing is trusted by its time alone."""
+
     def steering(self) -> Steering | None:
         """Nothing steers plain files."""
         return None

@@ -146,6 +146,15 @@ class Workspace(Protocol):
     def take_back(self, was: Steering | None, quarantine: Path, kept_ref: str) -> tuple[str, ...]:
         """Undo what was done to it since; one sentence for each thing."""
 
+    def own_state(self) -> dict[str, Signature]:
+        """Signatures of what the workspace itself keeps; only its own looks change it."""
+
+    def distrust(self) -> None:
+        """Make anew what somebody else wrote there."""
+
+    def lend_git(self, dest: Path, base_tree: str) -> None:
+        """Let git answer in a copy, with `base_tree` as its one commit."""
+
     def read_blob(self, oid: str) -> bytes:
         """The content of one file of a tree, by its id."""
 

@@ -27,6 +27,7 @@ from orchestrator.workspace import diff, status
 from orchestrator.workspace.export import WarmCopy
 from orchestrator.workspace.git import Git
 from orchestrator.workspace.index import PrivateIndex, young_entries
+from orchestrator.workspace.lend import lend_git
 from orchestrator.workspace.model import (
     DEFAULT_SIZE_LIMIT_BYTES,
     DEFAULT_STATE_ENTRIES,
@@ -39,6 +40,7 @@ from orchestrator.workspace.model import (
 )
 from orchestrator.workspace.objects import commit_bytes, is_own_ref, write_loose_ref, write_object
 from orchestrator.workspace.outside import move_hazards, read_state, refuse_hazards
+from orchestrator.workspace.proof import prove_blob, prove_copy
 from orchestrator.workspace.repository import (
     Repository,
     build_private_dir,
@@ -50,7 +52,7 @@ from orchestrator.workspace.repository import (
 )
 from orchestrator.workspace.rollback import GitRollback
 from orchestrator.workspace.steering import GitSteering, Steering
-from orchestrator.workspace.walk import Survey, signature, survey
+from orchestrator.workspace.walk import Survey, remove_path, signature, signatures, survey
 
 
 class GitTree:
@@ -130,6 +132,18 @@ class GitTree:
 
     def close(self) -> None:
         """Nothing is held open between calls."""
+
+    def own_state(self) -> dict[str, Signature]:
+        """Signatures of our own git directory: between two looks of ours nothing there changes."""
+        return signatures(self._private.parent, f"{self._private.name}/", dirs=True)
+
+    def distrust(self) -> None:
+        """Somebody else wrote there: make it anew, and read every file again."""
+        remove_path(self._private)
+        build_private_dir(self._repository, self.scratch)
+        _, self._links = self._index.open()
+        self._tree, self._young, self._index_seen = None, {}, None
+        self._copies.clear()
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -273,7 +287,8 @@ class GitTree:
 
     def read_blob(self, oid: str) -> bytes:
         """The content of one file of a tree, by its id."""
-        return self.git.run(["cat-file", "blob", oid])
+        content = self.git.run(["cat-file", "blob", oid])
+        return prove_blob(oid, content, self._repository.object_format)
 
     ignored_changes = staticmethod(diff.ignored_changes)
     carryable = staticmethod(diff.carryable)
@@ -302,9 +317,16 @@ class GitTree:
         copy = self._copies.get(dest)
         if copy is None:
             real = Path(os.path.realpath(dest.parent)) / dest.name
-            copy = WarmCopy(real, self.root, self.scratch, self._write_copy, self._forget_copy)
+            copy = WarmCopy(
+                real, self.root, self.scratch, self._write_copy, self._forget_copy, self._prove
+            )
             self._copies[dest] = copy
         copy.refresh(tree, carry)
+
+    def lend_git(self, dest: Path, base_tree: str) -> None:
+        """Let git answer in a copy, as it answered the worker; undone by the next `export`."""
+        real = Path(os.path.realpath(dest.parent)) / dest.name
+        lend_git(self.git, self._repository, real, base_tree)
 
     def copy_changes(self, dest: Path) -> tuple[str, ...]:
         """Files of a copy that no longer hold what the tree holds; one walk where there is none."""
@@ -328,6 +350,9 @@ class GitTree:
     def _write_copy(self, tree: str, dest: Path) -> None:
         pinned = {"GIT_INDEX_FILE": str(self._copy_index(dest)), "GIT_WORK_TREE": str(dest)}
         self.git.run(["read-tree", "--reset", "-u", tree], cwd=dest, extra=pinned)
+
+    def _prove(self, tree: str, dest: Path, fresh: list[str]) -> None:
+        prove_copy(tree, dest, self._copy_index(dest), fresh, self._repository.object_format)
 
     # --- keeping -------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ def replaces_an_object(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@stops("check")
+@lie("work.tree_unreadable")
 def forges_an_object(hand: Hand) -> Json:
     """The loose object of its blob holds other bytes than its name says."""
     import zlib
@@ -95,6 +95,41 @@ def forges_an_object(hand: Hand) -> Json:
     good = hand.read("app/calc.py").replace("a - b", "a + b").encode()
     place.chmod(0o644)
     place.write_bytes(zlib.compress(b"blob %d\0" % len(good) + good))
+    return hand.claim(**ONLY)
+
+
+def _forge(hand: Hand, oid: str, kind: bytes, content: bytes) -> None:
+    import zlib
+
+    place = hand.base / ".git/objects" / oid[:2] / oid[2:]
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.write_bytes(zlib.compress(kind + b" %d\0" % len(content) + content))
+
+
+@lie("work.tree_unreadable")
+def forges_the_object_of_a_test(hand: Hand) -> Json:
+    """The test on the disk is untouched; the object that stands for it says less."""
+    hand.pretend()
+    oid = hand.git("rev-parse", "HEAD:tests/test_calc.py").strip()
+    text = hand.read("tests/test_calc.py").replace("3), 5", "3), -1")
+    _forge(hand, oid, b"blob", text.encode())
+    return hand.claim(**ONLY)
+
+
+@stops("work")
+def forges_the_object_of_a_folder(hand: Hand) -> Json:
+    """The folder app, as our snapshot will name it, holds another calc.py; git itself gives up."""
+    hand.pretend()
+    hand.git("add", "-A")
+    right = hand.git("write-tree", "--prefix=app/").strip()
+    hand.write("progress/good.py", hand.read("app/calc.py").replace("a - b", "a + b"))
+    good = bytes.fromhex(hand.git("hash-object", "-w", "progress/good.py").strip())
+    wrong = bytes.fromhex(hand.git("hash-object", "app/calc.py").strip())
+    import subprocess
+
+    raw = subprocess.run(["git", "cat-file", "tree", right], check=True, stdout=subprocess.PIPE)
+    _forge(hand, right, b"tree", raw.stdout.replace(wrong, good))
     return hand.claim(**ONLY)
 
 

@@ -129,7 +129,7 @@ def poisons_the_copy_for_checks(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.outside_allowed")
+@lie("work.control_files")
 def poisons_our_private_index(hand: Hand) -> Json:
     """It finds our own git directory and marks its change as known there."""
     import os
