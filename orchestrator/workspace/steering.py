@@ -74,12 +74,12 @@ class GitSteering:
         self._common_dir = common_dir
         self._git = git
         self._loose_refs = loose_refs
-        self._read: dict[Path, tuple[Signature, Point]] = {}
+        self._base = os.fspath(common_dir)
+        self._read: dict[str, tuple[Signature, Point]] = {}
 
     def note(self) -> Steering:
         """Read everything; a file that is unchanged since the last time is not read again."""
-        points = {str(path.relative_to(self._common_dir)): point for path, point in self._points()}
-        return Steering(points, self._head())
+        return Steering(dict(self._points()), self._head())
 
     def take_back(self, was: Steering, quarantine: Path, kept_ref: str) -> tuple[str, ...]:
         """Make everything what it was; return one sentence for each thing that was undone.
@@ -99,22 +99,24 @@ class GitSteering:
 
     # --- points --------------------------------------------------------------------------------
 
-    def _points(self) -> Iterator[tuple[Path, Point]]:
+    def _points(self) -> Iterator[tuple[str, Point]]:
         for name in POINTS:
-            yield from self._below(self._common_dir / name)
+            yield from self._below(name)
 
-    def _below(self, path: Path) -> Iterator[tuple[Path, Point]]:
-        found = signature(path)
+    def _below(self, name: str) -> Iterator[tuple[str, Point]]:
+        # Names, not paths: this is asked twice in each cycle.
+        place = f"{self._base}/{name}"
+        found = signature(place)
         if found is None:
             return
         if stat.S_ISDIR(found[4]):
-            for entry in sorted(os.listdir(path)):  # noqa: PTH208  names, not paths
-                yield from self._below(path / entry)
+            for entry in sorted(os.listdir(place)):  # noqa: PTH208
+                yield from self._below(f"{name}/{entry}")
             return
-        known = self._read.get(path)
+        known = self._read.get(name)
         if known is None or known[0] != found:
-            known = self._read[path] = (found, _point(path, found))
-        yield path, known[1]
+            known = self._read[name] = (found, _point(Path(place), found))
+        yield name, known[1]
 
     def _take_back_point(self, name: str, was: Point | None, quarantine: Path) -> str:
         path = self._common_dir / name
