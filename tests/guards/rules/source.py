@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from tests.guards.rules.tree import PRODUCT, Tree
 
 MAX_LINES = 500
+# A program that is one file on purpose, so that it can be carried elsewhere alone.
+STAND_ALONE = {"scripts/verify_ledger.py": 600}
 _UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 _MOCKS = ("unittest.mock.", "mock.", "pytest_mock.")
 _EXIT_CALLS = {"exit", "_exit", "SystemExit", "Exit"}
@@ -46,7 +48,9 @@ def _unwritten(text: str) -> Iterator[tuple[int, str]]:
 def long_modules(tree: Tree) -> list[str]:
     counts = ((path, len(tree.text(path).splitlines())) for path in _product(tree))
     return [
-        f"{path}: {lines} lines, allowed {MAX_LINES}" for path, lines in counts if lines > MAX_LINES
+        f"{path}: {lines} lines, allowed {STAND_ALONE.get(path, MAX_LINES)}"
+        for path, lines in counts
+        if lines > STAND_ALONE.get(path, MAX_LINES)
     ]
 
 

@@ -69,7 +69,7 @@ HONEST = [
     case("emoji sequence in name", changed("src/\U0001f469\u200d\U0001f4bb.md", "added")),
     case("dot slash", changed("src/a.py"), listed=["./src/a.py"]),
     case("backslashes", changed("src/a.py"), listed=["src\\a.py"]),
-    case("absolute path", changed("src/a.py"), listed=["/home/w/tree/src/a.py"]),
+    case("absolute path", changed("src/a.py"), listed=["/srv/tree/src/a.py"]),
     case("backticks", changed("src/a.py"), listed=["`src/a.py`"]),
     case("git status line", changed("src/a.py"), listed=[" M src/a.py"]),
     case("git diff --name-status line", changed("src/a.py"), listed=["M\tsrc/a.py"]),
