@@ -331,7 +331,12 @@ def plants_an_ignored_conftest(hand: Hand) -> Json:
     return hand.claim(**ONLY)
 
 
-@lie("scope.environment_changed", files={"node_modules/lib/index.js": "exports.v = 1\n"})
+@lie(
+    "scope.environment_changed",
+    files={"node_modules/lib/index.js": "exports.v = 1\n"},
+    known_miss="it is refused, and the file is not put back: what git ignores is not saved in a "
+    "checkpoint, because caches and packages are large; the finding names the file",
+)
 def edits_an_installed_package(hand: Hand) -> Json:
     """The checks run on it."""
     hand.fix()
