@@ -6,9 +6,12 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
+
+_LINES = 5  # of an edit that was refused
 
 _MARKS = {
     "accepted": ("✓", "green"),
@@ -122,10 +125,17 @@ def _recovered(facts: dict[str, Any]) -> str:
     )
 
 
+def some_of(lines: Sequence[str]) -> list[str]:
+    """The first lines, how many more there are, and the last, which says what to do."""
+    if len(lines) <= _LINES:
+        return list(lines)
+    return [*lines[: _LINES - 1], f"... and {len(lines) - _LINES} more", lines[-1]]
+
+
 def _queue(facts: dict[str, Any]) -> str:
     refused: Any = facts.get("refused")
     if refused:
-        lines = "\n".join(f"    {line}" for line in refused)
+        lines = "\n".join(f"    {line}" for line in some_of(refused))
         if facts.get("held_as"):
             return f"! an edit of the queue is held, because a worker could have made it:\n{lines}"
         return f"! the queue file was not taken over, the last good state stays:\n{lines}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.cli.progress import some_of
 from orchestrator.engine.campaign import CampaignReport
 from orchestrator.engine.recovery import Recovered
 from orchestrator.engine.reports import CycleReport
@@ -97,7 +98,7 @@ def campaign_text(data: dict[str, Any]) -> str:
         f" {outcomes['refused']} refused, {outcomes['unknown']} undecided,"
         f" {outcomes['interrupted']} interrupted, {outcomes['rolled_back']} rolled back",
     ]
-    lines += [f"queue edit refused: {line}" for line in data["edits_refused"]]
+    lines += [f"queue edit refused: {line}" for line in some_of(data["edits_refused"])]
     lines += [
         f"next: python -m orchestrator replay {data['run_id']}   (the story of this run)",
         "      python -m orchestrator verify   (ledger, files and evidence against each other)",
