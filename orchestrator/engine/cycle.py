@@ -14,7 +14,7 @@ from orchestrator.engine import entries
 from orchestrator.engine.effects import interrupt, look_at_queue, rollback_effect, run_effects
 from orchestrator.engine.phases import Preparation, Walk, held_back, walk
 from orchestrator.engine.ports import Parts
-from orchestrator.engine.record import review_of, save_review, unreadable
+from orchestrator.engine.record import review_of, save_claim, save_review, unreadable
 from orchestrator.engine.reports import CycleOptions, CycleReport, RoundReport
 from orchestrator.errors import (
     ContractError,
@@ -292,11 +292,12 @@ class Cycle:
         self, place: Round, work: _Work, answer: WorkerAnswer
     ) -> tuple[Observations, Verdict | None, list[Evidence]]:
         parts = self._parts
+        claim = save_claim(parts.evidence, place, answer)
         try:
             facts = parts.workplace.observe(work.noted, place, work.loaded.pack, answer)
         except WorkspaceError as error:
             facts, verdict = unreadable(place, work.base_tree, answer, error, work.loaded.digest)
-            return facts, verdict, save_review(parts.evidence, place, answer, facts, verdict)
+            return facts, verdict, save_review(parts.evidence, place, claim, facts, verdict)
         if parts.stop.is_forced and any(run.ending == "cancelled" for run in facts.commands):
             return facts, None, []
         verdict = self._reviewer.review(
@@ -304,7 +305,7 @@ class Cycle:
         )
         work.walked = walk(work.prepared, facts, verdict)
         verdict = held_back(verdict, work.walked)
-        saved = save_review(parts.evidence, place, answer, facts, verdict)
+        saved = save_review(parts.evidence, place, claim, facts, verdict)
         return facts, verdict, saved
 
     def _conclude(

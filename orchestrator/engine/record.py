@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.engine.ports import EvidenceStore
 from orchestrator.errors import WorkspaceError
 from orchestrator.kernel.work import Round, WorkerAnswer
@@ -9,22 +11,27 @@ from orchestrator.protocol.evidence import Evidence, Observations
 from orchestrator.protocol.verdict import Colour, Finding, Severity, Verdict
 
 
+def save_claim(store: EvidenceStore, place: Round, answer: WorkerAnswer) -> list[Evidence]:
+    """Save `step_result.json`, the claim as it was understood, before anybody looks for it."""
+    if answer.result is None:
+        return []
+    claim = answer.result.model_dump_json(indent=1).encode()
+    return [store.save(place, "step_result.json", claim, kind="step_result")]
+
+
 def save_review(
     store: EvidenceStore,
     place: Round,
-    answer: WorkerAnswer,
+    claim: Sequence[Evidence],
     facts: Observations,
     verdict: Verdict,
 ) -> list[Evidence]:
-    """Save `step_result.json` (the claim) and `review.json` (facts and verdict, durable).
+    """Save `review.json` (facts and verdict, durable).
 
     Returns:
-        All evidence of the attempt: these files, and the outputs of the checks.
+        All evidence of the attempt: the claim, this file, and the outputs of the checks.
     """
-    saved = []
-    if answer.result is not None:
-        claim = answer.result.model_dump_json(indent=1).encode()
-        saved.append(store.save(place, "step_result.json", claim, kind="step_result"))
+    saved = list(claim)
     record = f'{{"observations":{facts.model_dump_json()},"verdict":{verdict.model_dump_json()}}}'
     saved.append(store.save(place, "review.json", record.encode(), kind="review", durable=True))
     for run in (*facts.commands, *facts.base_commands):

@@ -8,7 +8,7 @@ from hashlib import sha256
 from orchestrator.engine import entries
 from orchestrator.engine.effects import look_at_queue
 from orchestrator.engine.ports import Parts
-from orchestrator.engine.record import review_of, save_review
+from orchestrator.engine.record import review_of, save_claim, save_review
 from orchestrator.errors import NothingToDo, PolicyError
 from orchestrator.kernel.work import (
     AttemptWindow,
@@ -88,13 +88,13 @@ class StepRun:
         finally:
             look_at_queue(parts, AttemptWindow(place.attempt_id))
         facts = verdict = pack = None
-        saved: list[Evidence] = []
+        saved = save_claim(parts.evidence, place, answer)
         if review:
             facts = parts.workplace.observe(noted, place, loaded.pack, answer)
             verdict = StepQAReviewer().review(
                 loaded.pack, answer.result, facts, contract_digest=loaded.digest
             )
-            saved = save_review(parts.evidence, place, answer, facts, verdict)
+            saved = save_review(parts.evidence, place, saved, facts, verdict)
             if verdict.colour is Colour.REFUSED:
                 pack = ReworkBuilder().build(
                     loaded.pack,

@@ -7,13 +7,14 @@ is named as a harness fault; whether the base tree shows the same is for the rev
 """
 
 # Plain paths: this is on the hot path.
-# ruff: noqa: PTH103, PTH114, PTH118, PTH123
+# ruff: noqa: PTH103, PTH114, PTH118, PTH123, PTH208
 from __future__ import annotations
 
 import os
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -81,6 +82,7 @@ class CheckRunner:
         self._extra = dict(extra_env or {})
         self._scrubbed: tuple[dict[str, str], dict[str, str], str] | None = None
         self.child_seconds = 0.0  # wall time of all checks so far
+        self._temporary: str | None = None
 
     def run_checks(
         self,
@@ -121,7 +123,7 @@ class CheckRunner:
             return ()
         outputs = _output_folder(evidence_dir)
         limits = Limits(timeout_sec, None, self._memory, self._output)
-        temporary = tempfile.mkdtemp(prefix="chk-")
+        temporary = self._empty_temporary()
         runs: list[CommandRun] = []
         one: _OneRun | None = None
         try:
@@ -139,8 +141,22 @@ class CheckRunner:
                     break
         finally:
             self.child_seconds += one.child_seconds if one is not None else 0.0
-            shutil.rmtree(temporary, ignore_errors=True)
+            self._empty_temporary()
         return _probed(runs, tree_probe)
+
+    def _empty_temporary(self) -> str:
+        """Return the checks' TMPDIR, empty; made once, for files are dear to make."""
+        path = self._temporary
+        try:
+            if path and not os.path.islink(path) and not os.listdir(path):
+                return path
+        except OSError:
+            path = None
+        if path:
+            shutil.rmtree(path, ignore_errors=True)
+        self._temporary = path = tempfile.mkdtemp(prefix="chk-")
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return path
 
     def _surroundings(self, env: Mapping[str, str]) -> tuple[dict[str, str], str]:
         """Scrub an environment and digest it, once for as long as it stays the same."""

@@ -1,7 +1,6 @@
 """The half of a dispatch that all backends share: run, keep the bytes, read the claim.
 
-In the round's folder it leaves `worker_stdout.txt` and `worker_stderr.txt` (under the output cap)
-and, where there is one, `step_result.json`: the claim, as it was understood.
+In the round's folder it leaves `worker_stdout.txt` and `worker_stderr.txt` (under the output cap).
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from orchestrator.worker.request import DispatchAnswer, DispatchRequest, OnOutpu
 
 STDOUT_FILE = "worker_stdout.txt"
 STDERR_FILE = "worker_stderr.txt"
-CLAIM_FILE = "step_result.json"
 
 
 def require_program(program: str, request: DispatchRequest, *, mend: str) -> None:
@@ -66,10 +64,6 @@ def run_and_collect(
         cancel=cancel,
     )
     answer = _read(request, outcome, stdout_path)
-    claim_path = None
-    if answer.result is not None:
-        claim = answer.result.model_dump_json(exclude_none=True, indent=1).encode() + b"\n"
-        claim_path = write_evidence(request, CLAIM_FILE, claim)
     return DispatchAnswer(
         argv=tuple(argv),
         outcome=outcome,
@@ -77,7 +71,6 @@ def run_and_collect(
         parse_error=answer.error,
         thread_id=answer.thread_id,
         raw_stdout_path=stdout_path,
-        claim_path=claim_path,
         form=answer.form,
     )
 

@@ -46,7 +46,6 @@ class DispatchAnswer:
     """How the process ended, and what it claims.
 
     Exactly one of `result` and `parse_error` is set. `thread_id` may be known without a result.
-    `claim_path` is the claimed StepResult, as we read it, in the round's folder.
     """
 
     argv: tuple[str, ...]
@@ -55,7 +54,6 @@ class DispatchAnswer:
     parse_error: str | None
     thread_id: str | None
     raw_stdout_path: str
-    claim_path: str | None
     form: str = "none"
 
 

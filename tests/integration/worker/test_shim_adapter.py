@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -132,9 +131,8 @@ def test_nothing_of_our_own_environment_reaches_the_worker(
     assert "SUBAGENT_RUN_ID" in answer.result.summary
 
 
-def test_the_claim_in_the_round_is_the_result_as_it_was_understood(tmp_path: Path) -> None:
+def test_the_other_names_of_the_fields_are_understood(tmp_path: Path) -> None:
     code = ECHO + "'verdict': 'PASS', 'changed_files': ['a']}))"
     answer = ShimAdapter((sys.executable, "-c", code)).dispatch(request(tmp_path))
-    assert answer.claim_path is not None
-    claim = json.loads(Path(answer.claim_path).read_text())
-    assert (claim["result"], claim["files_changed"]) == ("PASS", ["a"])
+    assert answer.result is not None
+    assert (answer.result.result, answer.result.files_changed) == ("PASS", ("a",))
