@@ -27,6 +27,7 @@ from orchestrator.store.store import SqlStore
 
 _SHARE = 50  # a view may cost one part in this many of the time
 _GAP_SEC = 0.1  # nobody reads faster; cycles of workers that answer at once would write each time
+_SIGNED_EVERY_SEC = 1.0
 _ROWS = 21  # what a section of the summary needs to know
 _OUTCOME_EVENTS = {
     "accepted": ("event.accept",),
@@ -80,18 +81,22 @@ class FileViews:
         self._folder = folder
         self._project = project
         self._monotonic = monotonic
-        self._queue_pace, self._board_pace, self._sign_pace = _Pace(), _Pace(), _Pace()
+        self._queue_pace, self._board_pace = _Pace(), _Pace()
+        self._ledger_pace, self._sign_pace = _Pace(), _Pace()
         self._trends: tuple[trend_rules.Snapshot, ...] | None = None
 
     def publish(self, moment: Moment, *, now: bool = False) -> None:
         """Bring the files up to date; without `now`, only as often as it stays cheap."""
+        self._paced(self._ledger_pace, now, lambda: self._bring_up(now=now))
+        self._paced(self._board_pace, now, lambda: self._boards(moment))
+        self._paced(self._queue_pace, now, lambda: self._queue.write(moment))
+
+    def _bring_up(self, *, now: bool) -> None:
         start = self._monotonic()
         sign = now or self._sign_pace.is_due(start)
         self._ledger.bring_up(checkpoint=sign, durable=now)
         if sign:
-            self._sign_pace.next_at = start + 1.0
-        self._paced(self._board_pace, now, lambda: self._boards(moment))
-        self._paced(self._queue_pace, now, lambda: self._queue.write(moment))
+            self._sign_pace.next_at = start + _SIGNED_EVERY_SEC
 
     def _paced(self, pace: _Pace, now: bool, write: Callable[[], None]) -> None:  # noqa: FBT001
         start = self._monotonic()

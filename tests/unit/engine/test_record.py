@@ -12,6 +12,7 @@ from orchestrator.store.evidence import FileEvidence
 def test_a_link_that_the_worker_planted_for_its_claim_is_not_followed(tmp_path: Path):
     victim = tmp_path / "victim"
     victim.write_text("mine")
+    (tmp_path / "project").mkdir()
     store = FileEvidence(tmp_path / "project")
     place = store.open_round(
         run_id="T-1_run", task_key="T-1", step_id="S1", attempt_id="A_1", revision=0, attempt=0
