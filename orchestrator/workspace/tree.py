@@ -155,6 +155,18 @@ class GitTree:
         """
         seen = survey(self.root, {*self._skip, *self._ignored_dirs})
         refuse_hazards(self.root, seen.special)
+        try:
+            return self._recorded(seen)
+        except WorkspaceError:
+            if not self._repository.objects.is_dir():
+                raise  # the repository itself was taken away
+            # What we remember may name objects that are gone: another repository was put in this
+            # place, or git's gc dropped what nothing refers to. Whoever asks again learns more.
+            self.distrust()
+            return self._recorded(seen)
+
+    def _recorded(self, seen: Survey) -> Snapshot:
+        """Bring the private index up to date with the files; the tree that it then holds."""
         since_sec = int(time.time()) - 1  # the kernel's coarse clock may lag a little
         suspects = self._doubt()
         found = self._look()

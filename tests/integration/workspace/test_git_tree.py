@@ -139,6 +139,30 @@ def test_the_private_index_stays_warm_over_processes(space: GitTree):
 # --- repositories of every shape -------------------------------------------------------------------
 
 
+def test_another_repository_in_the_same_place_is_read_anew(root: Path, tmp_path: Path):
+    scratch = tmp_path / "scratch"
+    before = GitTree.open(root, scratch=scratch).snapshot().tree
+    shutil.rmtree(root)
+    root.mkdir()
+    (root / "other").write_text("nothing of the first one\n")
+    run_git(root, "init", "-q")
+    run_git(root, "add", "-A")
+    run_git(root, "commit", "-qm", "another first")
+    space = GitTree.open(root, scratch=scratch)
+    assert space.snapshot().tree == run_git(root, "rev-parse", "HEAD^{tree}").strip() != before
+
+
+def test_objects_that_gc_dropped_are_written_again(root: Path, tmp_path: Path):
+    scratch = tmp_path / "scratch"
+    (root / "untracked").write_text("no commit and no ref knows this\n")
+    before = GitTree.open(root, scratch=scratch).snapshot().tree
+    run_git(root, "gc", "-q", "--prune=now")
+    space = GitTree.open(root, scratch=scratch)
+    (root / "src/app.py").write_text("x = 2\n")
+    assert space.snapshot().tree != before
+    assert space.read_blob(run_git(root, "hash-object", "untracked").strip())
+
+
 def test_a_repository_without_a_commit_is_fine(tmp_path: Path):
     root = tmp_path / "p"
     root.mkdir()
