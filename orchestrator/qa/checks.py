@@ -63,7 +63,7 @@ def review_checks(case: Case) -> Iterator[Finding]:
     for one in _required(case):
         if one.run is None:
             if case.facts.worker.ending not in {"cancelled", "not_started"}:
-                yield one.finding("check.not_run", "it was not run by us")
+                yield one.finding("check.not_run", _why_not_run(case, one))
         elif one.gate is not None and one.gate.type == "required_command_evidence_only":
             yield from _evidence_only(case, one, one.run)
         else:
@@ -85,6 +85,13 @@ def _required(case: Case) -> Iterator[_Required]:
         for gate in gates or [None]:
             criteria = case.criteria_of(gate) if gate is not None else case.pack.acceptance_criteria
             yield _Required(index, command, gate, criteria, run, bases.get(index))
+
+
+def _why_not_run(case: Case, one: _Required) -> str:
+    for run in case.facts.commands:
+        if (run.index, run.command) == (one.index, one.command) and not _same_tree(case, run):
+            return "the tree changed while it ran, so it says nothing about the present one"
+    return "it was not run by us"
 
 
 def _same_tree(case: Case, run: CommandRun) -> bool:

@@ -133,10 +133,7 @@ class ProjectWorkplace:
         """
         if not isinstance(noted, _Noted):
             raise TypeError("observe wants what before returned")
-        touched = [str(path) for path, was in noted.control.items() if signature(path) != was]
-        if self.workspace.own_state() != noted.own:
-            touched.append(str(self.workspace.scratch))
-            self.workspace.distrust()
+        touched = self._touched(noted, [], noted.own)
         snapshot, ignored, changes = self._look(noted)
         if since_start and self._sweep(changes):
             snapshot, ignored, changes = self._look(noted)
@@ -147,8 +144,16 @@ class ProjectWorkplace:
         base: tuple[CommandRun, ...] = ()
         if _worth_checking(answer) and pack.commands_to_run:
             carry = self.workspace.carryable(noted.ignored, ignored)
+            own = _steady(self.workspace.own_state())
             runs = self._checked(pack, place, noted.base_tree, snapshot.tree, carry, warnings)
             base = self._on_base(pack, place, noted.base_tree, snapshot.tree, carry, runs)
+            touched = self._touched(noted, touched, own)
+            checked = snapshot.tree
+            snapshot, ignored, changes = self._second_look(noted, snapshot, ignored, changes)
+            if snapshot.tree != checked:
+                warnings.append("the tree changed while the checks ran")
+            if since_start:
+                warnings += self._take_back(noted, place)
         files, patterns = self._claims(noted.started_ns if since_start else 0, pack, answer)
         return Observations(
             attempt_id=place.attempt_id,
@@ -165,6 +170,33 @@ class ProjectWorkplace:
             dependencies_added=self._dependencies(changes),
             warnings=tuple(warnings),
         )
+
+    def _touched(
+        self, noted: _Noted, known: list[str], own: dict[str, WorkspaceSignature]
+    ) -> list[str]:
+        """Files of the controller that somebody else wrote since they were noted."""
+        changed = [str(path) for path, was in noted.control.items() if signature(path) != was]
+        now = self.workspace.own_state()
+        if now != own and _steady(now) != own:
+            changed.append(str(self.workspace.scratch))
+            self.workspace.distrust()
+        return list(dict.fromkeys([*known, *changed]))
+
+    def _second_look(
+        self,
+        noted: _Noted,
+        snapshot: Snapshot,
+        ignored: IgnoredState,
+        changes: list[Change],
+    ) -> tuple[Snapshot, IgnoredState, list[Change]]:
+        """What lies there once the checks have ended: they run the worker's code.
+
+        Work that waits for its check to rewrite the project would else be accepted unseen.
+        """
+        later = self.workspace.snapshot()
+        if later.tree == snapshot.tree:
+            return snapshot, ignored, changes
+        return self._look(noted)
 
     def _look(self, noted: _Noted) -> tuple[Snapshot, IgnoredState, list[Change]]:
         snapshot = self.workspace.snapshot()
@@ -368,6 +400,11 @@ def _own(place: Round) -> tuple[Path, ...]:
     """What the controller wrote for this round before the worker started."""
     folder = Path(place.directory)
     return tuple(folder / name for name in ("step_pack.json", "rework_pack.json", "payload.json"))
+
+
+def _steady(own: dict[str, WorkspaceSignature]) -> dict[str, WorkspaceSignature]:
+    """Our own state without what a run of checks may renew: the indexes of the copies."""
+    return {path: sign for path, sign in own.items() if "/copy-" not in path and path[-1:] != "/"}
 
 
 def _worth_checking(answer: WorkerAnswer) -> bool:
