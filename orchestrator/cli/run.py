@@ -14,6 +14,7 @@ from orchestrator.cli.output import common, emit, plain_id
 if TYPE_CHECKING:
     from orchestrator.engine.campaign import CampaignReport
     from orchestrator.engine.controller import ControllerEngine
+    from orchestrator.engine.recovery import Recovered
     from orchestrator.wiring.project import Project, RunFlags
     from orchestrator.wiring.system import StopSignals
 
@@ -80,8 +81,9 @@ def _run_options(function: Any) -> Any:  # noqa: ANN401  click's own signature
 def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Work through the queue until it is drained or a limit stops it.
 
-    Exit code 0 when everything that ran was accepted, 1 when something was refused, 7 when the
-    worker could not be started, 130 (SIGINT) or 143 (SIGTERM) when it was stopped.
+    Exit code 0 when everything that ran was accepted, 1 when something was refused, 2 when nothing
+    ran because the queue file is broken, 7 when the worker could not be started, 130 (SIGINT) or
+    143 (SIGTERM) when it was stopped.
     """  # fmt: skip
     from orchestrator.cli.summary import campaign_data, campaign_text
     from orchestrator.wiring.inputs import load_map
@@ -103,15 +105,18 @@ def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
         data,
         as_json=options["as_json"],
         text=lambda: campaign_text(data),
-        code=_campaign_code(report, signals),
+        code=_campaign_code(report, engine.recovered, signals),
         error=report.worker_error,
     )
 
 
-def _campaign_code(report: CampaignReport, signals: StopSignals) -> int:
+def _campaign_code(report: CampaignReport, recovered: Recovered, signals: StopSignals) -> int:
     if report.stop.value == "interrupted":
         return signals.exit_code
-    if report.not_accepted or report.edits_refused:
+    refused = bool(recovered.edit_refused or report.edits_refused)
+    if refused and report.count == 0:
+        return 2  # nothing ran but what was there before: the file is what a person has to mend
+    if report.not_accepted or refused:
         return 1
     return 4 if report.awaiting else 0
 

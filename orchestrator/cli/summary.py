@@ -72,7 +72,7 @@ def campaign_data(
         "cycles_run": report.count,
         "counters": counters,
         "cycles": [cycle_data(item) for item in report.cycles],
-        "edits_refused": list(report.edits_refused),
+        "edits_refused": [*recovered.edit_refused, *report.edits_refused],
         "recovered": {
             "dead_runs": list(recovered.dead_runs),
             "interrupted": list(recovered.interrupted),
@@ -92,18 +92,26 @@ def campaign_text(data: dict[str, Any]) -> str:
         "",
         *rows,
         "",
-        f"{_WORDS[data['stop']]}; {data['cycles_run']} cycles in this run",
+        f"{_WORDS[data['stop']]}; {_counted(data['cycles_run'], 'cycle')} in this run",
         f"tasks: {counts or 'none'}",
         f"attempts: {outcomes['accepted']} accepted, {outcomes['reworked']} sent back,"
         f" {outcomes['refused']} refused, {outcomes['unknown']} undecided,"
         f" {outcomes['interrupted']} interrupted, {outcomes['rolled_back']} rolled back",
     ]
     lines += [f"queue edit refused: {line}" for line in some_of(data["edits_refused"])]
+    if tasks["blocked"]:
+        lines.append(
+            "blocked tasks: mend what is named, then write status: pending in the queue file"
+        )
     lines += [
         f"next: python -m orchestrator replay {data['run_id']}   (the story of this run)",
         "      python -m orchestrator verify   (ledger, files and evidence against each other)",
     ]
     return "\n".join(lines)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _table(cycles: list[dict[str, Any]]) -> list[str]:

@@ -35,6 +35,7 @@ class Recovered:
     interrupted: tuple[str, ...] = ()
     processes_killed: int = 0
     effects_done: int = 0
+    edit_refused: tuple[str, ...] = ()  # lines of the queue file, read at the start
 
     @property
     def is_empty(self) -> bool:
@@ -66,7 +67,7 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
     killed = parts.processes.kill_leftovers(attempts) if attempts else 0
     for step in steps:
         _close_step(parts, step, run_id)
-    look_at_queue(parts, _window(left))
+    edit = look_at_queue(parts, _window(left))
     for task in left:
         interrupt(
             parts,
@@ -81,7 +82,9 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
         parts.store.end_run(run.run_id, at=parts.clock.now().at, outcome="died")
         parts.sessions.write(run.run_id)
     interrupted = [task.key for task in left] + [step["task_id"] for step in steps]
-    recovered = Recovered(tuple(run.run_id for run in dead), tuple(interrupted), killed, done)
+    recovered = Recovered(
+        tuple(run.run_id for run in dead), tuple(interrupted), killed, done, edit.refused
+    )
     if not recovered.is_empty:
         parts.store.note(
             moment=parts.clock.now(),

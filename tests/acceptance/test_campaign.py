@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.session_log.store import KEYS
-from tests.acceptance.stage import Gate, Stage, commit, copied, pack, task, write
+from tests.acceptance.stage import ROOT, Gate, Stage, commit, copied, pack, task, write
 
 pytestmark = pytest.mark.slow
 
@@ -330,3 +333,27 @@ def test_an_edit_by_which_a_worker_widens_its_own_task_is_held_until_a_person_ta
     assert stage.call("run-campaign").code == 0
     assert stage.states()["two"] == "completed"
     stage.assert_verifies()
+
+
+def test_a_queue_that_is_broken_from_the_start_is_told_in_the_result(tmp_path: Path):
+    project = tmp_path / "project"
+    (project / "progress").mkdir(parents=True)
+    (project / "progress/task_queue.json").write_text('{"tasks": [{"task_key": "A", "titel": 1}]}')
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "run-campaign", "--json"],
+        cwd=project,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "ORCHESTRATOR_HOME": str(tmp_path / "home"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert (
+        "task_queue.json:1:30: tasks.0.titel: unknown key 'titel'"
+        in (told["data"]["edits_refused"][0])
+    )
