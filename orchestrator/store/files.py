@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,10 @@ Signature = tuple[int, int, int]
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+
+
+class NotAFileError(OSError):
+    """What stands there is no regular file, or more than anybody reads."""
 
 
 class ChangedMeanwhileError(Exception):
@@ -119,6 +125,24 @@ def _renameat2() -> Callable[..., int] | None:
     except (OSError, AttributeError):
         return None
     return function
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """Read a regular file. Raises NotAFileError for anything else, and over `limit` bytes.
+
+    A worker can put a pipe or a device where a file was: a read would wait, or never end.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotAFileError(errno.EINVAL, "it is not a regular file", str(path))
+        if limit is not None and status.st_size > limit:
+            raise NotAFileError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+        with open(handle, "rb", closefd=False) as file:  # noqa: PTH123
+            return file.read()
+    finally:
+        os.close(handle)
 
 
 def sync_folder(path: Path) -> None:

@@ -21,9 +21,17 @@ from typing import NamedTuple
 from orchestrator.errors import ContractError, StoreError
 from orchestrator.kernel.records import Moment
 from orchestrator.kernel.work import AttemptWindow, QueueEdit
+from orchestrator.protocol.limits import MAX_QUEUE_BYTES
 from orchestrator.protocol.queue_text import iter_tasks, place_of
 from orchestrator.store.edits import KnownTasks, PackedTasks, apply_in_transaction
-from orchestrator.store.files import ChangedMeanwhileError, Signature, replace_file, signature
+from orchestrator.store.files import (
+    ChangedMeanwhileError,
+    NotAFileError,
+    Signature,
+    read_regular,
+    replace_file,
+    signature,
+)
 from orchestrator.store.store import SqlStore
 from orchestrator.triage.edits import Edits, Remark, compare, doubtful
 from orchestrator.vocabulary import CONTROL_DIRS
@@ -84,7 +92,14 @@ class QueueFile:
             ContractError: the file is broken, or asks for what cannot be; `problems` says where.
             StoreError: it cannot be read.
         """
-        data = _read(file)
+        try:
+            data = _read(file)
+        except NotAFileError as error:
+            raise ContractError(
+                f"the edit cannot be read: {error.strerror}",
+                where=str(file),
+                mend="name the held file that was told",
+            ) from error
         digest = sha256(data).hexdigest()
         held = self._store.setting(f"{_HELD}:{file.name}")
         asked = self._compare(data, file.name, int(held or self._shown_seq))
@@ -110,7 +125,10 @@ class QueueFile:
             return QueueEdit()
         if now == self._seen:
             return QueueEdit()
-        data = _read(self.path)
+        try:
+            data = _read(self.path)
+        except NotAFileError as error:
+            return self._unreadable(error, now)
         # A second write within one tick of the file system's clock leaves size and time as they
         # are; so a file that is that new is looked at once more.
         is_settled = moment.ms - now[2] // 1_000_000 > _TICK_MS
@@ -149,6 +167,14 @@ class QueueFile:
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
             self._remember(digest)
         return _edit_of(asked, digest)
+
+    def _unreadable(self, error: NotAFileError, now: Signature) -> QueueEdit:
+        """Refuse a pipe, a folder, a device; the campaign goes on with what is known."""
+        refused = f"unreadable {now}"
+        if self._refused == refused:
+            return QueueEdit()
+        line = f"{self.path.name}:1:1: : cannot be read: {error.strerror}; put a file in its place"
+        return self._refuse((line,), refused)
 
     def _open_window(self) -> AttemptWindow | None:
         """Return the attempt whose worker runs, or ran when its controller died.
@@ -235,7 +261,10 @@ class QueueFile:
 
     def _is_ours(self) -> bool:
         """Whether the file, though too new to be told by its signature, is what was read last."""
-        return sha256(_read(self.path)).hexdigest() == self._digest
+        try:
+            return sha256(_read(self.path)).hexdigest() == self._digest
+        except NotAFileError:
+            return False
 
     def _chunks(self) -> Iterator[bytes]:
         yield b'{\n  "schema_version": 1,\n  "kind": "task_queue",\n  "tasks": ['
@@ -268,7 +297,9 @@ def _is_known(pack: str, window: AttemptWindow) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, MAX_QUEUE_BYTES)
+    except NotAFileError:
+        raise
     except OSError as error:
         raise StoreError(
             f"the queue cannot be read: {error.strerror}",

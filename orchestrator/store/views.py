@@ -20,7 +20,7 @@ from orchestrator.scoreboard import trends as trend_rules
 from orchestrator.scoreboard.counters import OUTCOMES, STATES, Counters
 from orchestrator.scoreboard.summary import Report, Row, Section, render_summary
 from orchestrator.scoreboard.view import render_json, scoreboard, trends
-from orchestrator.store.files import replace_file
+from orchestrator.store.files import read_regular, replace_file
 from orchestrator.store.projection import LedgerFiles
 from orchestrator.store.queuefile import QueueFile
 from orchestrator.store.store import SqlStore
@@ -120,7 +120,7 @@ class FileViews:
     def _load_trends(self) -> tuple[trend_rules.Snapshot, ...]:
         """Read the old snapshots back: the only past that the store does not keep."""
         try:
-            data = json.loads((self._folder / "trends.json").read_bytes())
+            data = json.loads(read_regular(self._folder / "trends.json"))
             return tuple(
                 trend_rules.Snapshot(
                     int(row["number"]),

@@ -12,6 +12,7 @@ from orchestrator.engine.replay import compare, fold, story
 from orchestrator.errors import NothingToDo, TransitionError
 from orchestrator.kernel.life import State
 from orchestrator.session_log.store import event_of
+from orchestrator.store.files import read_regular
 from orchestrator.vocabulary import WORKFLOW_DIR
 from orchestrator.wiring.project import Project
 from orchestrator.wiring.system import SystemProcesses
@@ -269,7 +270,7 @@ def _evidence(project: Project) -> tuple[int, list[dict[str, Any]]]:
 
 def _evidence_problem(path: Path, item: dict[str, Any]) -> str | None:
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     if sha256(data).hexdigest() != item["sha256"]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from orchestrator.errors import ContractError
 from orchestrator.protocol.base import Many, Wire
 from orchestrator.protocol.reading import read_model
+from orchestrator.store.files import read_regular
 from orchestrator.vocabulary import ID_PATTERN
 
 CONFIG_FILE = "orchestrator.yaml"
@@ -67,7 +68,7 @@ def load_settings(root: Path) -> Settings:
     """Read the project's settings; defaults when there is no file. Raises ContractError."""
     path = root / CONFIG_FILE
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return Settings()
     except OSError as error:

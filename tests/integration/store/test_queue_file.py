@@ -446,3 +446,33 @@ def test_a_writer_that_never_rests_does_not_stop_the_program(
     filled.queue.write(moment(LATER))
     assert filled.queue_path.read_bytes() == before
     assert queuefile._TRIES < 10
+
+
+@pytest.mark.parametrize("thing", ["pipe", "folder", "device", "giant"])
+def test_what_is_no_file_is_refused_in_its_place_and_nobody_waits_for_it(
+    filled: Shop, thing: str
+) -> None:
+    path = filled.queue.path
+    before = path.read_bytes()
+    path.unlink()
+    if thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "folder":
+        path.mkdir()
+    elif thing == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    (line,) = sync(filled).refused
+    assert line.startswith("task_queue.json:1:1: : cannot be read: it ")
+    assert sync(filled).is_empty  # told once
+    filled.queue.write(moment(LATER))
+    assert path.with_name("task_queue.view.json").is_file()
+    if thing == "folder":
+        path.rmdir()
+    else:
+        path.unlink()
+    path.write_bytes(before)
+    assert sync(filled).is_empty
+    assert not filled.queue.is_refused
