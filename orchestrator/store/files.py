@@ -139,7 +139,7 @@ def read_regular(path: Path, limit: int | None = None) -> bytes:
             raise NotAFileError(errno.EINVAL, "it is not a regular file", str(path))
         if limit is not None and status.st_size > limit:
             raise NotAFileError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
-        with open(handle, "rb", closefd=False) as file:  # noqa: PTH123
+        with open(handle, "rb", closefd=False) as file:
             return file.read()
     finally:
         os.close(handle)
