@@ -84,11 +84,11 @@ class FileEvidence:
         """Write one file, new; `durable` waits until bytes and name are on disk.
 
         What the worker may have put under that name is removed: a link, a pipe, a second name of
-        another file.
+        another file. A folder that it removed is made again.
         """
         *folders, last = name.split("/")
         try:
-            folder = self._open_folder("/".join([place.prefix, *folders]), make=bool(folders))
+            folder = self._open_folder("/".join([place.prefix, *folders]), make=True)
             try:
                 handle = _open_new_at(folder, last)
                 try:

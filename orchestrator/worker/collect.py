@@ -5,7 +5,10 @@ In the round's folder it leaves `worker_stdout.txt` and `worker_stderr.txt` (und
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -79,8 +82,10 @@ def _read(request: DispatchRequest, outcome: Outcome, stdout_path: str) -> Answe
     """Read the answer; one that was cut short, or whose worker was ended, is none."""
     if outcome.stdout.truncated:
         return _no_answer(request, f"stdout was cut at {outcome.stdout.kept_bytes} bytes")
-    with Path(stdout_path).open("rb") as file:
-        stdout = file.read(MAX_STDOUT_BYTES + 1)
+    try:
+        stdout = _bytes_of(stdout_path)
+    except OSError as error:  # the worker can reach the folder of its round
+        return _no_answer(request, f"stdout was taken away while it was written: {error.strerror}")
     # No attempt: agents number their own attempts, and this stdout can be of no other than ours.
     identity = Identity(request.task_id, request.step_id, request.run_id)
     answer = parse_answer(stdout, identity, thread_id=request.thread_id)
@@ -89,6 +94,15 @@ def _read(request: DispatchRequest, outcome: Outcome, stdout_path: str) -> Answe
     # Its session may still be resumed; what it said before it was ended is not its answer.
     why = f"the worker did not end by itself: {outcome.ending.value}"
     return Answer(None, why, answer.thread_id, answer.form)
+
+
+def _bytes_of(stdout_path: str) -> bytes:
+    """What the file holds; a link or a pipe in its place is not opened, or not waited for."""
+    handle = os.open(stdout_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", stdout_path)
+        return file.read(MAX_STDOUT_BYTES + 1)
 
 
 def _no_answer(request: DispatchRequest, why: str) -> Answer:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -31,6 +32,13 @@ def test_a_file_is_named_by_its_path_digest_and_size(tmp_path: Path, durable: bo
 
 def test_a_file_in_a_folder_of_the_round_is_saved(tmp_path: Path) -> None:
     saved = FileEvidence(tmp_path).save(open_round(tmp_path), "checks/1/out", b"x", kind="output")
+    assert (tmp_path / saved.path).read_bytes() == b"x"
+
+
+def test_a_folder_that_the_worker_removed_is_made_again(tmp_path: Path) -> None:
+    place = open_round(tmp_path)
+    shutil.rmtree(tmp_path / ".artifacts")
+    saved = FileEvidence(tmp_path).save(place, "review.json", b"x", kind="review")
     assert (tmp_path / saved.path).read_bytes() == b"x"
 
 

@@ -118,6 +118,18 @@ def test_a_round_folder_that_is_not_there_is_a_store_error(tmp_path: Path) -> No
         ShimAdapter((sys.executable, "-c", "pass")).dispatch(asked)
 
 
+@pytest.mark.parametrize(
+    "deed",
+    ["os.remove(f)", "os.remove(f); os.mkfifo(f)", "os.remove(f); os.symlink('/dev/zero', f)"],
+)
+def test_a_worker_that_takes_its_own_output_away_has_no_answer(tmp_path: Path, deed: str) -> None:
+    work = f"import os; print('{{}}', flush=True); f = 'worker_stdout.txt'; {deed}"
+    answer = ShimAdapter((sys.executable, "-c", work)).dispatch(request(tmp_path))
+    assert answer.result is None
+    assert answer.parse_error is not None
+    assert "stdout was taken away" in answer.parse_error
+
+
 def test_nothing_of_our_own_environment_reaches_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
