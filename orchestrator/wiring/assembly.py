@@ -14,7 +14,7 @@ from orchestrator.kernel.journey import Limits
 from orchestrator.recovery.checkpoint import Checkpoints
 from orchestrator.store.evidence import FileEvidence
 from orchestrator.verification.checks import CheckRunner
-from orchestrator.vocabulary import WORKFLOW_DIR
+from orchestrator.vocabulary import ARTIFACTS_ROOT, WORKFLOW_DIR
 from orchestrator.wiring.inputs import FileContracts, FilePacks, load_map
 from orchestrator.wiring.settings import CONFIG_FILE, Settings
 from orchestrator.wiring.system import (
@@ -43,6 +43,7 @@ def assemble(
         CheckRunner(extra_env=_chosen(settings.checks.environment)),
         settings.checks,
         control_files=_control_files(project),
+        control_folders=_control_folders(project),
         cancel=stop.cancel,
     )
     worker = SettingsWorker(
@@ -105,6 +106,20 @@ def _absolute(path: str | None) -> str | None:
 
 def _chosen(names: tuple[str, ...]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _control_folders(project: Project) -> list[Path]:
+    """Where the controller writes; a link in such a place would lead its files elsewhere."""
+    record = project.root / WORKFLOW_DIR
+    artifacts = project.root / ARTIFACTS_ROOT
+    return [
+        project.progress,
+        record,
+        record / project.project_id,
+        record / project.project_id / "manifest",
+        artifacts.parent,
+        artifacts,
+    ]
 
 
 def _control_files(project: Project) -> list[Path]:

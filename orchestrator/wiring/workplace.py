@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ from orchestrator.workspace.steering import Steering
 _KEPT = 64
 _ASKS_GIT = re.compile(r"\bgit\b")
 _Signature = tuple[int, int, int] | None
+_Folder = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class _Noted:
     base_tree: str
     ignored: IgnoredState
     control: dict[Path, _Signature]
+    folders: dict[Path, _Folder]
     started_ns: int
     steering: Steering | None
     own: dict[str, WorkspaceSignature]
@@ -68,6 +71,7 @@ class ProjectWorkplace:
         settings: CheckSettings,
         *,
         control_files: Sequence[Path],
+        control_folders: Sequence[Path] = (),
         cancel: CancelToken,
     ) -> None:
         self.workspace = workspace
@@ -75,6 +79,7 @@ class ProjectWorkplace:
         self._runner = runner
         self._settings = settings
         self._control_files = tuple(control_files)
+        self._control_folders = tuple(control_folders)
         self._cancel = cancel
         self._environment = dict(os.environ)  # one plain dict: the runner scrubs it once
         self._copies = workspace.scratch / "checks"
@@ -108,13 +113,13 @@ class ProjectWorkplace:
         """Note what has to be compared after the worker has ended."""
         del pack
         control = {path: signature(path) for path in (*self._control_files, *_own(place))}
+        folders = {path: _folder(path) for path in self._control_folders}
         ignored = self._ignored_at.get(checkpoint.checkpoint_id)
         if ignored is None:  # a review of the present tree: nobody saw what it was before
             ignored = self.workspace.ignored_state(self.workspace.snapshot())
         steering = self.workspace.steering()
-        return _Noted(
-            checkpoint.tree, ignored, control, time.time_ns(), steering, self.workspace.own_state()
-        )
+        own = self.workspace.own_state()
+        return _Noted(checkpoint.tree, ignored, control, folders, time.time_ns(), steering, own)
 
     # after the worker
 
@@ -176,6 +181,7 @@ class ProjectWorkplace:
     ) -> list[str]:
         """Files of the controller that somebody else wrote since they were noted."""
         changed = [str(path) for path, was in noted.control.items() if signature(path) != was]
+        changed += [str(path) for path, was in noted.folders.items() if _is_another(path, was)]
         now = self.workspace.own_state()
         if now != own and _steady(now) != own:
             changed.append(str(self.workspace.scratch))
@@ -394,6 +400,22 @@ class ProjectWorkplace:
     def snapshot(self) -> Snapshot:
         """Return the exact tree of now."""
         return self.workspace.snapshot()
+
+
+def _folder(path: Path) -> _Folder:
+    """Which folder, link or file stands under a name; what it holds does not count."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return (status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode))
+
+
+def _is_another(path: Path, was: _Folder) -> bool:
+    """Whether a folder was replaced: what we write next would land where somebody else chose."""
+    now = _folder(path)
+    is_new = was is None and now is not None and now[2] == stat.S_IFDIR
+    return now != was and not is_new
 
 
 def _own(place: Round) -> tuple[Path, ...]:

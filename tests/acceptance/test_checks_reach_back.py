@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,16 @@ def test_a_check_that_writes_nothing_back_is_accepted(stage: Stage) -> None:
     reaching_check(stage, "true")
     stage.call("run-campaign")
     assert stage.states() == {"one": "completed"}
+
+
+@pytest.mark.parametrize("folder", ["workflow", "progress", ".artifacts", ".artifacts/agent_runs"])
+def test_a_folder_of_the_controller_that_became_a_link_is_named(
+    stage: Stage, tmp_path: Path, folder: str
+) -> None:
+    away = tmp_path / "away"
+    place = f'"$1/{folder}"'
+    deed = f"mkdir -p {place} && mv {place} {away} && ln -s {away} {place}"
+    reaching_check(stage, deed)
+    done = stage.call("run-campaign")
+    assert "completed" not in stage.states().values()
+    assert folder in done.out + done.err
