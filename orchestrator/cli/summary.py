@@ -103,6 +103,10 @@ def campaign_text(data: dict[str, Any]) -> str:
         lines.append(
             "blocked tasks: mend what is named, then write status: pending in the queue file"
         )
+    if tasks["awaiting_approval"]:
+        lines.append(
+            "tasks that await approval: write status: pending, or cancelled, in the queue file"
+        )
     lines += [
         f"next: python -m orchestrator replay {data['run_id']}   (the story of this run)",
         "      python -m orchestrator verify   (ledger, files and evidence against each other)",

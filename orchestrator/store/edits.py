@@ -17,6 +17,7 @@ from orchestrator.triage.policy import sort_key
 
 _BATCH = 1000
 _LISTED = 1000  # names in a ledger entry; the counts are always there
+_PUTS_BACK = {State.BLOCKED: Event.UNBLOCK, State.AWAITING_APPROVAL: Event.APPROVE}
 
 
 class KnownTasks(Mapping[str, Known]):
@@ -160,15 +161,14 @@ def _body(edits: Edits) -> dict[str, Any]:
 
 
 def _revive(store: SqlStore, key: str, moment: Moment, run_id: str | None) -> None:
-    blocked = store.task(key).state is State.BLOCKED
-    event = Event.UNBLOCK if blocked else Event.REVIVE
+    event = _PUTS_BACK.get(store.task(key).state, Event.REVIVE)
     _person_moves(store, key, event, moment, run_id)
 
 
 def _person_moves(
     store: SqlStore, key: str, event: Event, moment: Moment, run_id: str | None
 ) -> None:
-    fresh = Journey() if event in {Event.REVIVE, Event.UNBLOCK} else None
+    fresh = None if event is Event.CANCEL else Journey()
     store.move_in_transaction(
         Move(
             task_key=key,

@@ -357,5 +357,5 @@ def _mend_frozen(state: str) -> str:
     if state == COMPLETED:
         return "put the old value back, and add a new task for new work"
     if state == "awaiting_approval":
-        return "put the old value back, or answer the approval first"
+        return "put the old value back; first answer with status: pending, or cancelled"
     return "put the old value back; change it when the attempt has ended"

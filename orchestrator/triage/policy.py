@@ -39,7 +39,7 @@ PENDING: Final = "pending"
 COMPLETED: Final = "completed"
 IN_FLIGHT: Final = frozenset({"claimed", "prepared", "dispatched", "in_review", "rework"})
 CANCELLABLE: Final = frozenset({"pending", "awaiting_approval", "quarantined", "failed", "blocked"})
-REVIVABLE: Final = frozenset({"quarantined", "failed", "blocked", "cancelled"})
+REVIVABLE: Final = frozenset({"awaiting_approval", "quarantined", "failed", "blocked", "cancelled"})
 STATES: Final = IN_FLIGHT | CANCELLABLE | REVIVABLE | {COMPLETED}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ContractError, StoreError
+from orchestrator.kernel.journey import Journey
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.work import AttemptWindow, QueueEdit
 from orchestrator.store import queuefile
@@ -89,6 +90,19 @@ def test_a_person_cancels_and_requeues(filled: Shop) -> None:
     assert filled.states() == {"A": "cancelled", "B": "pending", "C": "pending"}
     edit(filled, {"A": {"status": "pending"}})
     assert sync(filled).moved == ("A",)
+    assert_counters_agree(filled.store)
+
+
+def test_a_person_answers_a_task_that_awaits_approval(filled: Shop) -> None:
+    for key, answer in (("A", "pending"), ("B", "cancelled")):
+        task = claim(filled.store, key=key)
+        to_review(filled.store, task)
+        step(filled.store, task, Event.ASK, journey=Journey(attempts=1))
+        filled.queue.write(moment(2))
+        edit(filled, {key: {"status": answer}})
+        assert sync(filled).moved == (key,)
+    assert filled.states() == {"A": "pending", "B": "cancelled", "C": "pending"}
+    assert filled.store.task("A").journey == Journey()
     assert_counters_agree(filled.store)
 
 

@@ -123,4 +123,4 @@ def test_the_states_are_the_kernels() -> None:
         event: {s.value for s, moves in TRANSITIONS.items() if event in moves} for event in Event
     }
     assert leads[Event.CANCEL] == CANCELLABLE
-    assert leads[Event.REVIVE] | leads[Event.UNBLOCK] == REVIVABLE
+    assert leads[Event.REVIVE] | leads[Event.UNBLOCK] | leads[Event.APPROVE] == REVIVABLE
