@@ -1,4 +1,4 @@
-"""The graph of `depends_on`: unknown names, self-references, cycles, and what a failure holds up.
+"""The graph of `depends_on`: unknown names, self-references and cycles.
 
 Everything is O(V + E) and iterative, so a chain of 100,000 tasks neither recurses nor crawls.
 Answers come in the order of the tasks given, never in the order of a set.
@@ -6,17 +6,10 @@ Answers come in the order of the tasks given, never in the order of a set.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from orchestrator.triage.policy import PENDING, waits_for
 
 Graph = Mapping[str, Sequence[str]]  # key -> the keys it depends on
-
-# A dependency in one of these states is not completed by waiting: a person has to act.
-STUCK: Final = frozenset({"failed", "cancelled", "blocked", "quarantined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,41 +128,3 @@ def _cycle_in(graph: Graph, knot: Iterable[str], place: Mapping[str, int]) -> tu
     cycle = path[met[key] :]
     first = min(range(len(cycle)), key=lambda at: place[cycle[at]])
     return (*cycle[first:], *cycle[:first])
-
-
-def held_up(graph: Graph, states: Mapping[str, str]) -> dict[str, str]:
-    """Return the pending tasks that no waiting helps, each with its reason.
-
-    The rule: dependents of a task that failed, was cancelled, is blocked or is quarantined stay
-    pending. They are neither run without it nor failed with it; a person decides: requeue the
-    dependency, change `depends_on`, or cancel. Whoever waits for such a task waits as well.
-
-    Args:
-        graph: key -> what it depends on; what is not in `states` is not in the queue.
-        states: key -> state, of every task.
-
-    Returns:
-        key -> `waits for T-1, which failed`, and `waits for T-2, held up by T-1, which failed`.
-    """
-    dependents: dict[str, list[str]] = {}
-    causes: dict[str, str] = {}  # key -> `T-1, which failed`: where the trouble began
-    reasons: dict[str, str] = {}
-    for key, needs in graph.items():
-        if states.get(key) != PENDING:
-            continue
-        for name in needs:
-            state = states.get(name)
-            if state == PENDING:
-                dependents.setdefault(name, []).append(key)
-            elif key not in reasons and (state is None or state in STUCK):
-                reasons[key] = waits_for(name, state)
-                causes[key] = reasons[key].removeprefix("waits for ")
-    line = deque(reasons)
-    while line:
-        name = line.popleft()
-        for key in dependents.get(name, ()):
-            if key not in reasons:
-                causes[key] = causes[name]
-                reasons[key] = f"waits for {name}, held up by {causes[name]}"
-                line.append(key)
-    return reasons

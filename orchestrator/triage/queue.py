@@ -1,6 +1,6 @@
 """The queue in memory: the same order and the same waiting as the store, without a store.
 
-`prepare-next --dry-run` asks it, and tests hold the store against it. Picking, parking, moving
+The model that tests hold the store against, pick by pick. Picking, parking, moving
 and releasing cost O(log n) each (plus one step for each dependent that is told). An entry of a
 heap that no longer holds is left in place and skipped when it comes up; when such entries
 outnumber the tasks, the heaps are built anew.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.triage.dependencies import check_graph, find_cycles, held_up, spoken_cycle
+from orchestrator.triage.dependencies import check_graph, find_cycles, spoken_cycle
 
 NAMES = [f"T-{n}" for n in range(7)]
 GRAPHS = st.dictionaries(
@@ -81,21 +81,3 @@ def test_a_chain_and_a_ring_of_100000_tasks_need_no_recursion() -> None:
     assert find_cycles({**chain, "T-100000": ()}) == []
     (cycle,) = find_cycles({**chain, "T-100000": ("T-0",)})
     assert len(cycle) == 100_001
-    states = dict.fromkeys(chain, "pending") | {"T-100000": "failed"}
-    assert len(held_up(chain, states)) == 100_000
-
-
-def test_dependents_of_a_failed_task_wait_and_say_where_it_began() -> None:
-    graph = {"a": (), "b": ("a",), "c": ("b",), "d": ("c", "e"), "e": (), "f": ("e",), "g": ("h",)}
-    states = dict.fromkeys("bcdf", "pending") | {"a": "failed", "e": "dispatched", "g": "pending"}
-    assert held_up(graph, states) == {
-        "b": "waits for a, which failed",
-        "g": "waits for h, which is not in the queue",
-        "c": "waits for b, held up by a, which failed",
-        "d": "waits for c, held up by a, which failed",
-    }
-
-
-@pytest.mark.parametrize("state", ["pending", "dispatched", "awaiting_approval", "completed"])
-def test_nothing_is_held_up_by_a_task_that_may_still_end_well(state: str) -> None:
-    assert held_up({"a": (), "b": ("a",)}, {"a": state, "b": "pending"}) == {}
