@@ -104,7 +104,9 @@ class Lane:
 @contextlib.contextmanager
 def lane(folder: Path, *, tasks: int, cycles: int) -> Iterator[Lane]:
     """Build a project with so many tasks, import its queue, and be ready for so many cycles."""
-    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.assembly import open_engine
+    from orchestrator.wiring.flags import RunFlags
+    from orchestrator.wiring.project import Project
 
     place = projects.build(folder / f"queue-{tasks}", tasks=tasks, packs=cycles)
     clock = _Clock()
@@ -113,7 +115,7 @@ def lane(folder: Path, *, tasks: int, cycles: int) -> Iterator[Lane]:
         start = time.perf_counter()
         project.queue.sync(project.now())
         import_ms = (time.perf_counter() - start) * 1e3
-        clock.engine = engine = project.engine(RunFlags())
+        clock.engine = engine = open_engine(project, RunFlags())
         yield Lane(place, project, engine, clock, tasks, import_ms)
     finally:
         project.close()

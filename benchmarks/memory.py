@@ -32,11 +32,13 @@ def _ask(command: list[str]) -> dict[str, float]:
 
 def _run_in(root: str) -> None:
     """Do what a campaign does: import, a few cycles, all views."""
-    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.assembly import open_engine
+    from orchestrator.wiring.flags import RunFlags
+    from orchestrator.wiring.project import Project
 
     project = Project.open(root, for_running=True)
     try:
-        project.engine(RunFlags()).run_campaign(max_cycles=_CYCLES)
+        open_engine(project, RunFlags()).run_campaign(max_cycles=_CYCLES)
         print(json.dumps(_now()))
     finally:
         project.close()

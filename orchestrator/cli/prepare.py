@@ -114,13 +114,15 @@ def prepare_next(
 ) -> int:
     """Show which task would be next, and claim nothing. Exit code 5 when there is none."""
     from orchestrator.errors import NothingToDo
-    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.assembly import open_engine
+    from orchestrator.wiring.flags import RunFlags
+    from orchestrator.wiring.project import Project
 
     project = Project.open(
         project_dir, progress_dir=progress_dir, queue_path=queue_path, for_running=True
     )
     try:
-        engine = project.engine(RunFlags(step_pack_map_file=step_pack_map_file))
+        engine = open_engine(project, RunFlags(step_pack_map_file=step_pack_map_file))
         found = engine.prepare_next_task()
     finally:
         project.close()

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.campaign import CampaignReport
     from orchestrator.engine.controller import ControllerEngine
     from orchestrator.engine.recovery import Recovered
-    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.flags import RunFlags
+    from orchestrator.wiring.project import Project
     from orchestrator.wiring.system import StopSignals
 
 _RUN_OPTIONS = [
@@ -165,6 +166,7 @@ def _opened(options: dict[str, Any]) -> Iterator[tuple[Project, ControllerEngine
     """Open the project for running, with its listener and its signals."""
     from orchestrator.cli.output import is_plain
     from orchestrator.cli.progress import make_listener, tell_at_once
+    from orchestrator.wiring.assembly import open_engine
     from orchestrator.wiring.project import Project
     from orchestrator.wiring.system import StopSignals
 
@@ -182,11 +184,11 @@ def _opened(options: dict[str, Any]) -> Iterator[tuple[Project, ControllerEngine
             for_running=True,
         )
         stack.callback(project.close)
-        yield project, project.engine(_flags(options), signals), signals
+        yield project, open_engine(project, _flags(options), signals), signals
 
 
 def _flags(options: dict[str, Any]) -> RunFlags:
-    from orchestrator.wiring.project import RunFlags
+    from orchestrator.wiring.flags import RunFlags
 
     return RunFlags(
         step_pack_map_file=options.get("step_pack_map_file"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.step import StepReport
     from orchestrator.kernel.work import LoadedPack
     from orchestrator.protocol.rework_pack import ReworkPack
-    from orchestrator.wiring.project import RunFlags
+    from orchestrator.wiring.flags import RunFlags
     from orchestrator.wiring.system import StopSignals
 
 _LIMITS = [
@@ -92,8 +92,10 @@ def _dispatch(
     command: str, options: dict[str, Any], *, rework: tuple[bytes, ReworkPack] | None
 ) -> int:
     from orchestrator.cli.progress import PlainListener, tell_at_once
+    from orchestrator.wiring.assembly import open_engine
+    from orchestrator.wiring.flags import RunFlags
     from orchestrator.wiring.inputs import load_pack
-    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.project import Project
     from orchestrator.wiring.steplog import StepLog
     from orchestrator.wiring.system import StopSignals
 
@@ -132,7 +134,7 @@ def _dispatch(
         if options["log_project_id"] is not None:
             log = StepLog(project.root, options["log_project_id"], options["log_root_dir"])
             log.refuse_own(project.root, project.project_id)
-        engine = project.engine(flags, signals)
+        engine = open_engine(project, flags, signals)
         if options["review"] or rework is not None:
             report = engine.dispatch_step_with_review(
                 loaded,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.engine.controller import ControllerEngine
 from orchestrator.engine.ports import Parts
@@ -15,7 +13,9 @@ from orchestrator.recovery.checkpoint import Checkpoints
 from orchestrator.store.evidence import FileEvidence
 from orchestrator.verification.checks import CheckRunner
 from orchestrator.vocabulary import ARTIFACTS_ROOT, WORKFLOW_DIR
+from orchestrator.wiring.flags import RunFlags, with_flags
 from orchestrator.wiring.inputs import FileContracts, FilePacks, load_map
+from orchestrator.wiring.project import Project
 from orchestrator.wiring.settings import CONFIG_FILE, Settings
 from orchestrator.wiring.system import (
     NeverStops,
@@ -26,17 +26,42 @@ from orchestrator.wiring.system import (
 )
 from orchestrator.wiring.workers import SettingsWorker
 from orchestrator.wiring.workplace import ProjectWorkplace
+from orchestrator.workspace.model import Workspace
 from orchestrator.workspace.open import open_workspace
 
-if TYPE_CHECKING:
-    from orchestrator.wiring.project import Project, RunFlags
 
+def open_engine(
+    project: Project, flags: RunFlags, stop: StopSignals | None = None
+) -> ControllerEngine:
+    """Build the engine over all adapters; the project closes what it opens.
 
-def assemble(
-    project: Project, settings: Settings, flags: RunFlags, stop: StopSignals | NeverStops
-) -> tuple[ControllerEngine, list[Callable[[], None]]]:
-    """Return the engine, and what has to be closed after it."""
+    Raises:
+        StoreError: an older store, or an empty one, was put in place.
+        ContractError: a flag or a file that a flag names is wrong.
+        WorkspaceError: the project's files are not as the engine needs them.
+    """
+    project.ledger_files.require_newest_store()
+    settings = with_flags(project.settings, flags)
     workspace = open_workspace(project.root, project.scratch)
+    project.close_too(workspace.close)
+    return ControllerEngine(
+        _parts(project, settings, flags, stop or NeverStops(), workspace),
+        CycleOptions(
+            limits=_limits(settings),
+            roll_back=settings.roll_back,
+            backend=flags.worker_backend,
+            rework_thread_id=flags.rework_thread_id,
+        ),
+    )
+
+
+def _parts(
+    project: Project,
+    settings: Settings,
+    flags: RunFlags,
+    stop: StopSignals | NeverStops,
+    workspace: Workspace,
+) -> Parts:
     workplace = ProjectWorkplace(
         workspace,
         Checkpoints(workspace),
@@ -56,7 +81,7 @@ def assemble(
             "max_memory_mb": flags.max_memory_mb,
         },
     )
-    parts = Parts(
+    return Parts(
         store=project.store,
         packs=FilePacks(project.root, _paths(flags), only=_absolute(flags.step_pack_file)),
         contracts=FileContracts(project.progress / "contracts"),
@@ -72,13 +97,6 @@ def assemble(
         stop=stop,
         listener=project.listener,
     )
-    options = CycleOptions(
-        limits=_limits(settings),
-        roll_back=settings.roll_back,
-        backend=flags.worker_backend,
-        rework_thread_id=flags.rework_thread_id,
-    )
-    return ControllerEngine(parts, options), [workspace.close]
 
 
 def _limits(settings: Settings) -> Limits:

@@ -1,4 +1,4 @@
-"""One project folder, opened: store, lock, ledger, and the engine over all adapters."""
+"""One project folder, opened: settings, lock, store, queue, ledger and views."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import hashlib
 import os
 import re
 import secrets
-import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import ContractError, LeaseHeld, NothingToDo
+from orchestrator.errors import LeaseHeld, NothingToDo
 from orchestrator.kernel.records import Moment
 from orchestrator.session_log.store import SessionLog
 from orchestrator.store.projection import LedgerFiles
@@ -22,38 +20,17 @@ from orchestrator.store.store import SqlStore
 from orchestrator.store.views import FileViews
 from orchestrator.vocabulary import PROGRESS_DIR, WORKFLOW_DIR
 from orchestrator.wiring.settings import CONFIG_FILE, Settings, load_settings
-from orchestrator.wiring.system import (
-    NeverStops,
-    StopSignals,
-    SystemClock,
-)
+from orchestrator.wiring.system import SystemClock
 from workflow_logger.checkpoint import SigningKey, origin_of
 from workflow_logger.layout import PROJECT_MANIFEST, Home
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from orchestrator.engine.controller import ControllerEngine
     from orchestrator.engine.ports import Listener
 
 STORE_FILE = "state.db"
 _MARKS = (CONFIG_FILE, f"{PROGRESS_DIR}/{STORE_FILE}", f"{PROGRESS_DIR}/task_queue.json", ".git")
-
-
-@dataclass(frozen=True, slots=True)
-class RunFlags:
-    """What the command line says about a run; None leaves it to the settings."""
-
-    step_pack_map_file: str | None = None
-    step_pack_file: str | None = None
-    max_rework_rounds: int | None = None
-    worker_backend: str | None = None
-    shim: str | None = None
-    max_runtime_sec: int | None = None
-    max_silence_sec: int | None = None
-    max_memory_mb: int | None = None
-    roll_back: bool | None = None
-    rework_thread_id: str | None = None
 
 
 class Silence:
@@ -186,15 +163,9 @@ class Project:
         """Return the present moment."""
         return self.clock.now()
 
-    def engine(self, flags: RunFlags, stop: StopSignals | None = None) -> ControllerEngine:
-        """Build the engine over all adapters."""
-        from orchestrator.wiring.assembly import assemble  # noqa: PLC0415  the heavy half
-
-        self.ledger_files.require_newest_store()
-        settings = with_flags(self.settings, flags)
-        engine, closers = assemble(self, settings, flags, stop or NeverStops())
-        self._to_close += closers
-        return engine
+    def close_too(self, closer: Callable[[], None]) -> None:
+        """Call `closer` when the project is closed, before anything of its own."""
+        self._to_close.append(closer)
 
     def close(self) -> None:
         """Give everything back."""
@@ -204,34 +175,6 @@ class Project:
         self.store.close()
         if self._lock is not None:
             self._lock.release()
-
-
-def with_flags(settings: Settings, flags: RunFlags) -> Settings:
-    """Lay the flags over the settings."""
-    changed: dict[str, object] = {}
-    if flags.shim is not None:
-        changed["worker"] = settings.worker.model_copy(
-            update={"shim": _command_line(flags.shim), "backend": "shim"}
-        )
-    if flags.max_rework_rounds is not None:
-        changed["limits"] = settings.limits.model_copy(
-            update={"max_rework_rounds": flags.max_rework_rounds}
-        )
-    if flags.roll_back is not None:
-        changed["roll_back"] = flags.roll_back
-    return settings.model_copy(update=changed) if changed else settings
-
-
-def _command_line(text: str) -> tuple[str, ...]:
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise ContractError(
-            f"not a command line: {error}", where="--shim", mend="close what is quoted"
-        ) from error
-    if not words:
-        raise ContractError("the shim has no program", where="--shim", mend="name one")
-    return words
 
 
 def find_root(project_dir: str | None) -> Path:

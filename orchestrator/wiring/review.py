@@ -12,8 +12,10 @@ from orchestrator.protocol.evidence import WorkerRun
 from orchestrator.protocol.reading import read_step_result
 from orchestrator.protocol.rework_pack import ReworkPack
 from orchestrator.protocol.verdict import Verdict
+from orchestrator.wiring.assembly import open_engine
+from orchestrator.wiring.flags import RunFlags
 from orchestrator.wiring.inputs import load_pack, read_file
-from orchestrator.wiring.project import Project, RunFlags
+from orchestrator.wiring.project import Project
 from orchestrator.wiring.workplace import ProjectWorkplace
 
 
@@ -31,7 +33,7 @@ def review_present_tree(
     result = read_step_result(data, step_result_file)
     project = Project.open(project_dir, progress_dir=progress_dir, for_running=True)
     try:
-        engine = project.engine(RunFlags())
+        engine = open_engine(project, RunFlags())
         workplace = engine.parts.workplace
         if not isinstance(workplace, ProjectWorkplace):
             raise TypeError("review-step looks at a project's work tree")

@@ -127,11 +127,13 @@ def _wrong_afterwards(
 
 
 def _cycle(root: Path) -> CycleReport:
-    from orchestrator.wiring.project import Project, RunFlags
+    from orchestrator.wiring.assembly import open_engine
+    from orchestrator.wiring.flags import RunFlags
+    from orchestrator.wiring.project import Project
 
     project = Project.open(str(root), for_running=True)
     try:
-        report = project.engine(RunFlags()).run_next_cycle()
+        report = open_engine(project, RunFlags()).run_next_cycle()
         if report is None:
             raise LookupError("there was no task to run")
         return report
