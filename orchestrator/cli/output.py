@@ -138,6 +138,11 @@ def confirm(what: str, question: str, *, as_json: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
+def undo_line(checkpoint_id: str) -> str:
+    """Say how a person gets back to a checkpoint."""
+    return f"undo with: python -m orchestrator rollback --checkpoint-id {checkpoint_id}"
+
+
 def write_trace(text: str) -> str:
     """Write a trace where a person can send it from."""
     import tempfile

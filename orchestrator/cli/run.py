@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.options import WORKER_OPTIONS, run_flags, with_options
 from orchestrator.cli.output import common, emit, plain_id
 
 if TYPE_CHECKING:
     from orchestrator.engine.campaign import CampaignReport
     from orchestrator.engine.controller import ControllerEngine
     from orchestrator.engine.recovery import Recovered
-    from orchestrator.wiring.flags import RunFlags
     from orchestrator.wiring.project import Project
     from orchestrator.wiring.system import StopSignals
 
@@ -24,27 +24,13 @@ _RUN_OPTIONS = [
                  help="The queue file.  [default: <progress-dir>/task_queue.json]"),
     click.option("--max-rework-rounds", type=click.IntRange(0, 20), default=None,
                  help="Rework rounds in one attempt."),
-    click.option("--worker-backend", default=None,
-                 help="shim, command, or the name of an agent that the shim drives."),
-    click.option("--shim", default=None, help="The shim's command line, instead of the settings'."),
-    click.option("--max-runtime-sec", type=click.IntRange(1), default=None,
-                 help="Overrides the packs' runtime limit."),
-    click.option("--max-silence-sec", type=click.IntRange(1), default=None,
-                 help="Overrides the packs' silence limit."),
-    click.option("--max-memory-mb", type=click.IntRange(1), default=None,
-                 help="Overrides the packs' memory limit, of the whole process tree."),
+    *WORKER_OPTIONS,
     click.option("--rollback-on-fail/--no-rollback-on-fail", default=None,
                  help="Put the tree back after a refused attempt.  [default: on]"),
     click.option("--auto-checkpoint", is_flag=True,
                  help="Accepted for compatibility: a checkpoint is always made."),
     click.option("--plain", is_flag=True, help="Plain progress lines, also on a terminal."),
 ]  # fmt: skip
-
-
-def _run_options(function: Any) -> Any:  # noqa: ANN401  click's own signature
-    for option in reversed(_RUN_OPTIONS):
-        function = option(function)
-    return function
 
 
 @click.command("run-campaign")
@@ -77,7 +63,7 @@ def _run_options(function: Any) -> Any:  # noqa: ANN401  click's own signature
 @click.option(
     "--run-id", callback=plain_id, default=None, help="The run's id.  [default: made from the time]"
 )
-@_run_options
+@with_options(_RUN_OPTIONS)
 @common
 def run_campaign(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Work through the queue until it is drained or a limit stops it.
@@ -134,7 +120,7 @@ def _campaign_code(report: CampaignReport, recovered: Recovered, signals: StopSi
     "--run-id", callback=plain_id, default=None, help="The run's id.  [default: made from the time]"
 )
 @click.option("--rework-thread-id", default=None, help="Resume this session of the worker.")
-@_run_options
+@with_options(_RUN_OPTIONS)
 @common
 def run_cycle(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Run one task: claim, dispatch, verify, finish.
@@ -184,21 +170,4 @@ def _opened(options: dict[str, Any]) -> Iterator[tuple[Project, ControllerEngine
             for_running=True,
         )
         stack.callback(project.close)
-        yield project, open_engine(project, _flags(options), signals), signals
-
-
-def _flags(options: dict[str, Any]) -> RunFlags:
-    from orchestrator.wiring.flags import RunFlags
-
-    return RunFlags(
-        step_pack_map_file=options.get("step_pack_map_file"),
-        step_pack_file=options.get("step_pack_file"),
-        max_rework_rounds=options["max_rework_rounds"],
-        worker_backend=options["worker_backend"],
-        shim=options["shim"],
-        max_runtime_sec=options["max_runtime_sec"],
-        max_silence_sec=options["max_silence_sec"],
-        max_memory_mb=options["max_memory_mb"],
-        roll_back=options["rollback_on_fail"],
-        rework_thread_id=options.get("rework_thread_id"),
-    )
+        yield project, open_engine(project, run_flags(options), signals), signals

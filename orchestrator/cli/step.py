@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, emit, plain_id
+from orchestrator.cli.options import WORKER_OPTIONS, run_flags, with_options
+from orchestrator.cli.output import common, emit, plain_id, undo_line
 
 if TYPE_CHECKING:
     from orchestrator.engine.step import StepReport
@@ -17,19 +18,11 @@ if TYPE_CHECKING:
     from orchestrator.wiring.flags import RunFlags
     from orchestrator.wiring.system import StopSignals
 
-_LIMITS = [
+_DISPATCH_OPTIONS = [
     click.option("--dry-run", is_flag=True, help="Print the exact command, start nothing."),
-    click.option("--max-runtime-sec", type=click.IntRange(1), default=None,
-                 help="Overrides the pack's runtime limit."),
-    click.option("--max-silence-sec", type=click.IntRange(1), default=None,
-                 help="Overrides the pack's silence limit."),
-    click.option("--max-memory-mb", type=click.IntRange(1), default=None,
-                 help="Overrides the pack's memory limit, of the whole process tree."),
+    *WORKER_OPTIONS,
     click.option("--max-parallel-steps", type=click.IntRange(1), default=1, show_default=True,
                  help="Steps at once in this project; more than one waits for worktrees."),
-    click.option("--worker-backend", default=None,
-                 help="shim, command, or the name of an agent that the shim drives."),
-    click.option("--shim", default=None, help="The shim's command line, instead of the settings'."),
     click.option("--run-id", callback=plain_id, default=None,
                  help="The run that the evidence belongs to.  [default: the pack's, or made]"),
     click.option("--log-project-id", default=None,
@@ -44,17 +37,11 @@ _LIMITS = [
 ]  # fmt: skip
 
 
-def _limits(function: Any) -> Any:  # noqa: ANN401  click's own signature
-    for option in reversed(_LIMITS):
-        function = option(function)
-    return function
-
-
 @click.command("dispatch-step")
 @click.option(
     "--step-pack-file", type=click.Path(dir_okay=False), required=True, help="The StepPack."
 )
-@_limits
+@with_options(_DISPATCH_OPTIONS)
 @common
 def dispatch_step(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Send one StepPack to a worker and log the attempt; with --review, check the result.
@@ -75,7 +62,7 @@ def dispatch_step(**options: Any) -> int:  # noqa: ANN401  click's own signature
     default=None,
     help="The StepPack that the rework belongs to; needed unless --dry-run.",
 )
-@_limits
+@with_options(_DISPATCH_OPTIONS)
 @common
 def dispatch_rework(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Send a ReworkPack to a worker's session, and log the attempt."""  # fmt: skip
@@ -93,7 +80,6 @@ def _dispatch(
 ) -> int:
     from orchestrator.cli.progress import PlainListener, tell_at_once
     from orchestrator.wiring.assembly import open_engine
-    from orchestrator.wiring.flags import RunFlags
     from orchestrator.wiring.inputs import load_pack
     from orchestrator.wiring.project import Project
     from orchestrator.wiring.steplog import StepLog
@@ -108,13 +94,7 @@ def _dispatch(
     loaded = None
     if options["step_pack_file"] is not None:
         loaded = load_pack(Path(options["step_pack_file"]), source=options["step_pack_file"])
-    flags = RunFlags(
-        worker_backend=options["worker_backend"],
-        shim=options["shim"],
-        max_runtime_sec=options["max_runtime_sec"],
-        max_silence_sec=options["max_silence_sec"],
-        max_memory_mb=options["max_memory_mb"],
-    )
+    flags = run_flags(options)
     if options["dry_run"]:
         return _dry_run(command, options, flags, loaded, rework)
     if loaded is None:
@@ -213,9 +193,7 @@ def _step_text(data: dict[str, Any]) -> str:
     ]
     if data["verdict"]:
         lines.append(_verdict_text(data["verdict"]))
-    lines.append(
-        f"undo with: python -m orchestrator rollback --checkpoint-id {data['checkpoint_id']}"
-    )
+    lines.append(undo_line(data["checkpoint_id"]))
     return "\n".join(lines)
 
 

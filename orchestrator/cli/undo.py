@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, confirm, emit, plain_id
+from orchestrator.cli.output import common, confirm, emit, plain_id, undo_line
 
 if TYPE_CHECKING:
     from orchestrator.recovery.checkpoint import Checkpoint, Checkpoints
@@ -65,9 +65,7 @@ def _row(made: Checkpoint) -> dict[str, Any]:
 def _made_text(data: dict[str, Any]) -> str:
     lines = [f"{data['checkpoint_id']}  tree {data['tree'][:12]}"]
     lines += [f"! {text}" for text in data["warnings"]]
-    lines.append(
-        f"undo with: python -m orchestrator rollback --checkpoint-id {data['checkpoint_id']}"
-    )
+    lines.append(undo_line(data["checkpoint_id"]))
     return "\n".join(lines)
 
 
@@ -154,10 +152,7 @@ def _done_text(data: dict[str, Any]) -> str:
         lines.append(f"moved aside: {len(data['moved_aside'])} paths, in {data['quarantine']}")
     lines += [f"! not restorable: {path}" for path in data["not_restorable"]]
     if data["undo_checkpoint_id"]:
-        lines.append(
-            "undo with: python -m orchestrator rollback --checkpoint-id"
-            f" {data['undo_checkpoint_id']}"
-        )
+        lines.append(undo_line(data["undo_checkpoint_id"]))
     return "\n".join(lines)
 
 
