@@ -43,6 +43,10 @@ class Database(Protocol):
         """One writing transaction: durable when the block ends, undone when it raises."""
         ...
 
+    def expect_no_other_writer(self) -> None:
+        """From now on a commit of anybody else makes the next transaction fail."""
+        ...
+
     def close(self) -> None:
         """Give the connection back."""
         ...
@@ -53,6 +57,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._commits_of_others: int | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
@@ -114,7 +119,8 @@ class SqliteDatabase:
 
         Raises:
             StoreError: the file was removed or replaced since it was opened. Going on would
-                write decisions where nobody finds them.
+                write decisions where nobody finds them. Or somebody else wrote to it after
+                `expect_no_other_writer`.
         """
         if self._identity() != self._file:
             raise StoreError(
@@ -124,6 +130,13 @@ class SqliteDatabase:
             )
         self.run("BEGIN IMMEDIATE")
         try:
+            if self._commits_of_others not in {None, self._data_version()}:
+                raise StoreError(
+                    "somebody else wrote the store while a worker ran",
+                    where=str(self.path),
+                    mend="a worker can do that, and nobody knows what it wrote: restore a copy, or"
+                    " move progress/ and workflow/ aside and begin again with init",
+                )
             yield
             self.run("COMMIT")
         except BaseException:
@@ -131,6 +144,14 @@ class SqliteDatabase:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
             raise
+
+    def expect_no_other_writer(self) -> None:
+        """From now on a commit of anybody else makes the next transaction fail."""
+        self._commits_of_others = self._data_version()
+
+    def _data_version(self) -> int:
+        """A number that changes when another connection has committed, and only then."""
+        return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def _identity(self) -> tuple[int, int] | None:
         try:

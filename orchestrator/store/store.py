@@ -165,7 +165,10 @@ class SqlStore:
             LeaseHeld: the task is in flight and `move.token` is not its current token.
         """
         with self.transaction():
-            return self.move_in_transaction(move)
+            moved = self.move_in_transaction(move)
+        if move.event is Event.DISPATCH:  # a worker's time begins, and it can reach the file
+            self.database.expect_no_other_writer()
+        return moved
 
     def move_in_transaction(self, move: Move) -> Moved:
         """Do what `move` does inside a transaction of the caller."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,21 @@ def test_a_store_that_is_taken_away_from_a_running_program_takes_no_decision(
     kept.replace(path)
     step(store, task, Event.PREPARE)
     store.close()
+
+
+def test_what_somebody_else_wrote_while_a_worker_ran_is_not_built_upon(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    add(store, "T-1")
+    task = claim(store)
+    step(store, task, Event.PREPARE)
+    step(store, task, Event.DISPATCH, attempt_id="A_1", revision=0, attempt=0)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as other:
+        other.execute("UPDATE task SET spec = replace(spec, 'T-1', 'T-2')")
+        other.commit()
+    with pytest.raises(StoreError, match="somebody else wrote the store"):
+        step(store, task, Event.RECEIVE)
+    assert store.task("T-1").state == "dispatched"
 
 
 def test_an_entry_that_cannot_be_recorded_changes_nothing(store: SqlStore) -> None:
