@@ -130,13 +130,7 @@ class SqliteDatabase:
             )
         self.run("BEGIN IMMEDIATE")
         try:
-            if self._commits_of_others not in {None, self._data_version()}:
-                raise StoreError(
-                    "somebody else wrote the store while a worker ran",
-                    where=str(self.path),
-                    mend="a worker can do that, and nobody knows what it wrote: restore a copy, or"
-                    " move progress/ and workflow/ aside and begin again with init",
-                )
+            self._refuse_others()
             yield
             self.run("COMMIT")
         except BaseException:
@@ -148,6 +142,16 @@ class SqliteDatabase:
     def expect_no_other_writer(self) -> None:
         """From now on a commit of anybody else makes the next transaction fail."""
         self._commits_of_others = self._data_version()
+
+    def _refuse_others(self) -> None:
+        if self._commits_of_others in {None, self._data_version()}:
+            return
+        raise StoreError(
+            "somebody else wrote the store while a worker ran",
+            where=str(self.path),
+            mend="a worker can do that, and nobody knows what it wrote: restore a copy, or"
+            " move progress/ and workflow/ aside and begin again with init",
+        )
 
     def _data_version(self) -> int:
         """A number that changes when another connection has committed, and only then."""
