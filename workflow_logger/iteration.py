@@ -29,7 +29,10 @@ FIRST = Iteration(0, 0)
 
 
 def allowed_next(previous: Iteration | tuple[int, int] | None) -> tuple[Iteration, ...]:
-    """Return the attempts that may follow `previous` (None: there is no attempt yet)."""
+    """Return the attempts that may follow `previous` (None: there is no attempt yet).
+
+    The first is the retry, the last the new revision; they are one where nothing came before.
+    """
     if previous is None:
         return (FIRST,)
     r, s = previous

@@ -23,6 +23,7 @@ from orchestrator.protocol.rework_pack import ReworkPack
 from orchestrator.protocol.verdict import Colour, Verdict
 from orchestrator.qa.reviewer import StepQAReviewer
 from orchestrator.qa.rework import ReworkBuilder
+from workflow_logger.iteration import allowed_next
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +160,8 @@ class StepRun:
                 run = entry["body"]["evidence_run"]
             if entry["kind"] == "attempt":
                 last = (entry["body"]["r"], entry["body"]["s"])
-        if last is None:
-            return 0, 0, run
-        return (last[0] + 1, 0, run) if revised else (last[0], last[1] + 1, run)
+        r, s = allowed_next(last)[-1 if revised else 0]
+        return r, s, run
 
     def _log(
         self,

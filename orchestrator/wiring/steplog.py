@@ -22,6 +22,7 @@ from orchestrator.errors import (
 from orchestrator.kernel.work import LoadedPack
 from orchestrator.vocabulary import WORKFLOW_DIR
 from workflow_logger.errors import LoggerError
+from workflow_logger.iteration import allowed_next
 from workflow_logger.layout import Layout
 
 _BY_CODE: dict[int, type[OrchestratorError]] = {
@@ -100,9 +101,7 @@ class StepLog:
         for entry in read_entries(self._layout, task_id=task_id):
             if entry.kind == "attempt":
                 last = (int(entry.body["r"]), int(entry.body["s"]))
-        if last is None:
-            return 0, 0
-        return (last[0] + 1, 0) if revised else (last[0], last[1] + 1)
+        return allowed_next(last)[-1 if revised else 0]
 
 
 def _result(report: StepReport) -> str:
