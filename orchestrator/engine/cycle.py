@@ -410,10 +410,8 @@ class Cycle:
 
     # endings
 
-    def _interrupt(
-        self, task: TaskRecord, work: _Work, why: str, *, counted: bool = True
-    ) -> NextStep:
-        step = interrupt(
+    def _interrupt(self, task: TaskRecord, work: _Work, why: str, *, counted: bool = True) -> State:
+        state = interrupt(
             self._parts,
             task,
             run_id=self._run_id,
@@ -423,12 +421,11 @@ class Cycle:
             counted=counted,
         )
         run_effects(self._parts)
-        return step
+        return state
 
     def _stopped(self, task: TaskRecord, work: _Work, rounds: list[RoundReport]) -> CycleReport:
         current = self._parts.store.task(task.key)
-        self._interrupt(current, work, "stopped by a person")
-        state = self._parts.store.task(task.key).state
+        state = self._interrupt(current, work, "stopped by a person")
         return CycleReport(
             task.key,
             task.spec.title,

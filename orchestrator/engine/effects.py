@@ -7,7 +7,7 @@ from dataclasses import replace
 from orchestrator.engine import entries
 from orchestrator.engine.ports import Parts
 from orchestrator.errors import OrchestratorError
-from orchestrator.kernel.decide import NextStep, after_interruption
+from orchestrator.kernel.decide import after_interruption
 from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import Event, State
 from orchestrator.kernel.records import Effect, Move, TaskRecord
@@ -28,8 +28,10 @@ def interrupt(
     why: str,
     roll_back: bool = True,
     counted: bool = True,
-) -> NextStep:
+) -> State:
     """Close what nobody can finish: the attempt as interrupted, the task back to the queue.
+
+    Returns the state that the task has now. Its effects are recorded and not yet done.
 
     counted: False when it says nothing about the task, such as a worker that is not installed.
     """
@@ -41,7 +43,7 @@ def interrupt(
     effects: tuple[Effect, ...] = ()
     if touched and roll_back and task.checkpoint_id:
         effects = (rollback_effect(task.checkpoint_id, task.attempt_id or task.key),)
-    parts.store.move(
+    moved = parts.store.move(
         Move(
             task_key=task.key,
             event=step.event,
@@ -58,7 +60,7 @@ def interrupt(
         )
     )
     parts.listener.tell("interrupted", task=task.key, why=why)
-    return step
+    return moved.state
 
 
 def run_effects(parts: Parts) -> int:

@@ -86,25 +86,19 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
         tuple(run.run_id for run in dead), tuple(interrupted), killed, done, edit.refused
     )
     if not recovered.is_empty:
-        parts.store.note(
-            moment=parts.clock.now(),
-            run_id=run_id,
-            kind="recovery",
-            body={
-                "dead_runs": list(recovered.dead_runs),
-                "interrupted": list(recovered.interrupted),
-                "processes_killed": killed,
-                "effects_done": done,
-            },
-        )
-        parts.listener.tell(
-            "recovered",
-            dead_runs=recovered.dead_runs,
-            interrupted=recovered.interrupted,
-            processes_killed=killed,
-            effects_done=done,
-        )
+        _tell(parts, recovered, run_id)
     return recovered
+
+
+def _tell(parts: Parts, recovered: Recovered, run_id: str) -> None:
+    facts = {
+        "dead_runs": list(recovered.dead_runs),
+        "interrupted": list(recovered.interrupted),
+        "processes_killed": recovered.processes_killed,
+        "effects_done": recovered.effects_done,
+    }
+    parts.store.note(moment=parts.clock.now(), run_id=run_id, kind="recovery", body=facts)
+    parts.listener.tell("recovered", **facts)
 
 
 def _window(left: Sequence[TaskRecord]) -> AttemptWindow | None:
