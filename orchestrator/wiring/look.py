@@ -16,6 +16,7 @@ from orchestrator.store.files import read_regular
 from orchestrator.vocabulary import WORKFLOW_DIR
 from orchestrator.wiring.project import Project
 from orchestrator.wiring.system import SystemProcesses
+from workflow_logger.layout import PROJECT_MANIFEST
 
 _ROWS = 20
 
@@ -187,6 +188,8 @@ def verify_data(
 
     key_path = Path(public_key) if public_key else project.home.trusted(project.project_id)
     anchor_path = Path(anchor) if anchor else project.home.anchor(project.project_id)
+    if not (_record(project) / PROJECT_MANIFEST).exists():
+        return _without_files(project, was_signed=anchor_path.exists())
     with our_errors():
         trusted = keys.load_public_key(key_path) if key_path.exists() or public_key else None
         report = verify_project(
@@ -208,6 +211,32 @@ def verify_data(
         "evidence": count,
         "findings": findings,
         "report": plain,
+    }
+
+
+def _record(project: Project) -> Path:
+    return project.root / WORKFLOW_DIR / project.project_id
+
+
+def _without_files(project: Project, *, was_signed: bool) -> dict[str, Any]:
+    """Say what it means that the record has no files: they were removed, or never written."""
+    size, folder = project.store.ledger.size(), _record(project)
+    if not was_signed:
+        raise NothingToDo(
+            f"the store holds {size} entries, and their files are not written yet"
+            if size
+            else "nothing is recorded yet",
+            where=str(folder),
+            mend="python -m orchestrator run-campaign writes them",
+        )
+    gone = _error("store.no_file", str(folder), f"the record's files are gone; the store: {size}")
+    return {
+        "verified": False,
+        "entries": size,
+        "anchored": 0,
+        "evidence": 0,
+        "findings": [gone],
+        "report": {},
     }
 
 
@@ -238,7 +267,7 @@ def _error(rule: str, where: str, what: str) -> dict[str, Any]:
 
 def _against_store(project: Project) -> Iterator[dict[str, Any]]:
     """Compare the project's file with the stored bytes, line by line."""
-    path = project.root / WORKFLOW_DIR / project.project_id / "events.jsonl"
+    path = _record(project) / "events.jsonl"
     size = project.store.ledger.size()
     if not path.exists():
         if size:

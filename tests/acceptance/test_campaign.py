@@ -120,6 +120,10 @@ def _remove_the_ledger(stage: Stage) -> None:
     (stage.root / "workflow/acceptance/events.jsonl").unlink()
 
 
+def _remove_the_record(stage: Stage) -> None:
+    shutil.rmtree(stage.root / "workflow")
+
+
 def _edit_evidence(stage: Stage) -> None:
     path = next((stage.root / ".artifacts").rglob("review.json"))
     path.write_text(path.read_text().replace("refused", "accepted") + " ")
@@ -153,6 +157,7 @@ def _edit_stored_line(stage: Stage) -> None:
         (_edit_events, "store.line"),
         (_drop_the_tail, "store.line"),
         (_remove_the_ledger, "store.no_file"),
+        (_remove_the_record, "store.no_file"),
         (_edit_evidence, "evidence.file"),
         (_remove_evidence, "evidence.file"),
         (_edit_state, "replay.state"),
@@ -167,6 +172,13 @@ def test_tampering_is_noticed_and_named(spoilt: Stage, tamper: object, rule: str
     assert done.code == 1, done.out
     assert done.envelope["ok"] is False
     assert rule in {row["rule"] for row in done.data["findings"]}
+
+
+def test_a_record_that_nobody_wrote_yet_is_not_called_broken(stage: Stage) -> None:
+    stage.call("init")
+    done = stage.call("verify", "--json")
+    assert done.code == 5
+    assert "nothing is recorded yet" in done.out
 
 
 def test_an_edited_state_is_noticed_by_replay(spoilt: Stage) -> None:
