@@ -1,4 +1,4 @@
-"""The words every room shares: identifiers, paths on disk, schema versions.
+"""The words every room shares: paths on disk, the form of an id, the schema version.
 
 One word a thing; `instructions/GLOSSARY.md` explains them.
 """
@@ -7,11 +7,6 @@ from __future__ import annotations
 
 from typing import Final, NewType
 
-TaskKey = NewType("TaskKey", str)
-RunId = NewType("RunId", str)
-StepId = NewType("StepId", str)
-AttemptId = NewType("AttemptId", str)
-CheckpointId = NewType("CheckpointId", str)
 Sha256 = NewType("Sha256", str)  # 64 lower-case hex digits
 
 SCHEMA_VERSION: Final = 1

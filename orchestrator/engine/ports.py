@@ -50,9 +50,7 @@ class Store(Protocol):
     """Tasks, leases, ledger and outbox; each `move` is one durable transaction."""
 
     def task(self, key: str) -> TaskRecord: ...  # noqa: D102
-    def tasks(self) -> Iterator[TaskRecord]: ...  # noqa: D102
     def tasks_in_flight(self) -> list[TaskRecord]: ...  # noqa: D102
-    def counters(self) -> dict[str, int]: ...  # noqa: D102
     def next_wake_ms(self) -> int | None: ...  # noqa: D102
     def peek(self, moment: Moment) -> TaskRecord | None: ...  # noqa: D102
     def claim_next(  # noqa: D102

@@ -164,11 +164,6 @@ class SqliteDatabase:
             return None
         return status.st_dev, status.st_ino
 
-    def integrity_problem(self) -> str | None:
-        """Return what SQLite's own check says is wrong, or None."""
-        row = self.one("PRAGMA quick_check")
-        return None if row is None or row[0] == "ok" else str(row[0])
-
     def close(self) -> None:
         """Close; the WAL is merged back by the last connection."""
         self._db.close()

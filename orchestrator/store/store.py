@@ -219,16 +219,6 @@ class SqlStore:
                 task_id=task_id, kind=kind, at=moment.at, run_id=run_id, body=body
             ).hash
 
-    def set_lease(self, key: str, token: int, lease_until_ms: int) -> bool:
-        """Prolong a lease; False when the token is no longer the current one."""
-        return (
-            self.database.run(
-                "UPDATE task SET lease_until_ms = ? WHERE task_key = ? AND lease_token = ?",
-                (lease_until_ms, key, token),
-            )
-            == 1
-        )
-
     def _apply(self, held: _Held, move: Move, token: int) -> Moved:
         key = move.task_key
         target = self._life.advance(held.state, move.event, task_key=key)
