@@ -47,7 +47,7 @@ def prepare(
     from orchestrator.protocol.reading import read_intake_task
     from orchestrator.vocabulary import PROGRESS_DIR
     from orchestrator.wiring.inputs import FileContracts, load_pack, read_file
-    from orchestrator.wiring.project import find_root
+    from orchestrator.wiring.places import find_root
     from orchestrator.wiring.system import SystemClock
 
     root = find_root(project_dir)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.kernel.journey import Journey
 from orchestrator.kernel.life import Event, State
-from orchestrator.protocol.task import Task
+
+if TYPE_CHECKING:  # pydantic costs 60 ms, and the quick commands need none
+    from orchestrator.protocol.task import Task
 
 
 @dataclass(frozen=True, slots=True)

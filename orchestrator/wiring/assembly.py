@@ -15,8 +15,9 @@ from orchestrator.verification.checks import CheckRunner
 from orchestrator.vocabulary import ARTIFACTS_ROOT, WORKFLOW_DIR
 from orchestrator.wiring.flags import RunFlags, with_flags
 from orchestrator.wiring.inputs import FileContracts, FilePacks, load_map
+from orchestrator.wiring.places import CONFIG_FILE
 from orchestrator.wiring.project import Project
-from orchestrator.wiring.settings import CONFIG_FILE, Settings
+from orchestrator.wiring.settings import Settings
 from orchestrator.wiring.system import (
     NeverStops,
     RandomIds,

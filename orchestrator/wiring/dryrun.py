@@ -8,7 +8,7 @@ from orchestrator.protocol.step_pack import StepPack
 from orchestrator.runtime.cancel import CancelToken
 from orchestrator.vocabulary import ARTIFACTS_ROOT
 from orchestrator.wiring.flags import RunFlags, with_flags
-from orchestrator.wiring.project import find_root
+from orchestrator.wiring.places import find_root
 from orchestrator.wiring.settings import load_settings
 from orchestrator.wiring.workers import SettingsWorker
 from orchestrator.worker.request import render_dry_run

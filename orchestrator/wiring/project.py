@@ -19,7 +19,8 @@ from orchestrator.store.sql import SqliteDatabase, migrate
 from orchestrator.store.store import SqlStore
 from orchestrator.store.views import FileViews
 from orchestrator.vocabulary import PROGRESS_DIR, WORKFLOW_DIR
-from orchestrator.wiring.settings import CONFIG_FILE, Settings, load_settings
+from orchestrator.wiring.places import STORE_FILE, find_root
+from orchestrator.wiring.settings import Settings, load_settings
 from orchestrator.wiring.system import SystemClock
 from workflow_logger.checkpoint import SigningKey, origin_of
 from workflow_logger.layout import PROJECT_MANIFEST, Home
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
     from orchestrator.engine.ports import Listener
-
-STORE_FILE = "state.db"
-_MARKS = (CONFIG_FILE, f"{PROGRESS_DIR}/{STORE_FILE}", f"{PROGRESS_DIR}/task_queue.json", ".git")
 
 
 class Silence:
@@ -175,23 +173,6 @@ class Project:
         self.store.close()
         if self._lock is not None:
             self._lock.release()
-
-
-def find_root(project_dir: str | None) -> Path:
-    """Return the project's folder: the named one, or the nearest one upward that looks like it."""
-    named = project_dir or os.environ.get("ORCHESTRATOR_PROJECT")
-    if named:
-        root = Path(named).absolute()
-        if not root.is_dir():
-            raise NothingToDo(
-                "there is no such folder", where=str(root), mend="name the project's folder"
-            )
-        return root.resolve()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
-            return folder
-    return here
 
 
 def _project_id(database: SqliteDatabase, root: Path, settings: Settings) -> str:

@@ -11,8 +11,7 @@ from orchestrator.protocol.base import Many, Wire
 from orchestrator.protocol.reading import read_model
 from orchestrator.store.files import read_regular
 from orchestrator.vocabulary import ID_PATTERN
-
-CONFIG_FILE = "orchestrator.yaml"
+from orchestrator.wiring.places import CONFIG_FILE
 
 
 class WorkerSettings(Wire):

@@ -14,8 +14,9 @@ from typing import Any
 
 from orchestrator.errors import NothingToDo, OrchestratorError
 from orchestrator.vocabulary import PROGRESS_DIR, WORKFLOW_DIR
-from orchestrator.wiring.project import STORE_FILE, Project, find_root
-from orchestrator.wiring.settings import CONFIG_FILE, load_settings
+from orchestrator.wiring.places import CONFIG_FILE, STORE_FILE, find_root
+from orchestrator.wiring.project import Project
+from orchestrator.wiring.settings import load_settings
 
 _QUEUE = b"""{
   "schema_version": 1,
