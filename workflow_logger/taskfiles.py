@@ -15,6 +15,7 @@ from workflow_logger.report import Findings
 
 _CHUNK: Final = 1 << 20
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)  # at a pipe
 
 
 class TaskState:
@@ -51,7 +52,7 @@ def verify_all(layout: Layout, tasks: dict[str, TaskState], findings: Findings) 
 
 def _is_same(path: str, state: TaskState) -> bool:
     try:
-        handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+        handle = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
     except OSError:
         return False
     try:
@@ -71,6 +72,9 @@ def _explain(path: str, task_id: str, state: TaskState, findings: Findings) -> N
     try:
         if os.path.islink(path):  # noqa: PTH114
             findings.error("task.differs", path, "the task's file is a symbolic link")
+            return
+        if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+            findings.error("task.differs", path, "it is not a regular file")
             return
         lines = Path(path).read_bytes().split(b"\n")
     except FileNotFoundError:

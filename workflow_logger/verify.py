@@ -21,7 +21,13 @@ from workflow_logger.checkpoint import (
     verify_note,
 )
 from workflow_logger.entry import MAX_LINE_BYTES, Entry, genesis, parse_line
-from workflow_logger.errors import CheckpointError, EntryError, IterationError, LoggerError
+from workflow_logger.errors import (
+    CheckpointError,
+    EntryError,
+    IterationError,
+    LedgerError,
+    LoggerError,
+)
 from workflow_logger.files import load_manifest
 from workflow_logger.iteration import check_close, check_next
 from workflow_logger.layout import Layout
@@ -50,8 +56,10 @@ def verify_project(
 
     Raises:
         UsageError: there is no such project.
+        LedgerError: a pipe or a device stands where a file of the ledger was.
     """
     layout = Layout.of(root_dir, project_id)
+    _refuse_pipes(layout)
     scan = _Scan(layout, public_key)
     try:
         scan.ledger_id = load_manifest(layout)["ledger_id"]
@@ -64,6 +72,18 @@ def verify_project(
     scan.finish()
     taskfiles.verify_all(layout, scan.tasks, scan.findings)
     return scan.report()
+
+
+def _refuse_pipes(layout: Layout) -> None:
+    """Refuse what a read would wait for, or never come to the end of."""
+    files = (layout.events, layout.checkpoints, layout.project_manifest, layout.schema_version)
+    for path in files:
+        if path.exists() and not path.is_file():
+            raise LedgerError(
+                "it is not a regular file",
+                where=str(path),
+                mend="somebody put it there: remove it, and restore the ledger from a copy",
+            )
 
 
 class _Scan:

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from workflow_logger.errors import LedgerError
 
 Attack = Callable[[Any], None]
 
@@ -519,6 +522,27 @@ def test_a_trusted_key_of_another_project_is_refused(ledger: Any) -> None:
     report = verify_project(ledger.root, "demo", public_key=key, anchor=ledger.anchor)
     assert "key.other_project" in {finding.rule for finding in report.findings}
     assert not report.ok
+
+
+@pytest.mark.parametrize("name", ["events", "notes"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(
+    ledger: Any, name: str
+) -> None:
+    path = getattr(ledger, name)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(LedgerError, match="not a regular file") as refused:
+        ledger.verify()
+    assert refused.value.where == str(path)
+
+
+def test_a_pipe_in_the_place_of_a_tasks_file_is_named(ledger: Any) -> None:
+    task = json.loads(ledger.lines()[2])["task_id"]
+    ledger.task_file(task).unlink()
+    os.mkfifo(ledger.task_file(task))
+    assert ("task.differs", "it is not a regular file") in {
+        (finding.rule, finding.what) for finding in ledger.verify().findings
+    }
 
 
 def test_findings_name_file_and_line(ledger: Any) -> None:
