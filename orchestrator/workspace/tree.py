@@ -222,7 +222,10 @@ class GitTree:
         body = commit_bytes(tree, "snapshot", None, 0)
         objects = self._private / "objects"
         head = write_object(objects, "commit", body, self._repository.object_format, durable=False)
+        before = (self._private / "HEAD").read_text().strip()
         (self._private / "HEAD").write_text(head + "\n")
+        if before != head and len(before) == len(head):  # else `own_state` would look at them all
+            (objects / before[:2] / before[2:]).unlink(missing_ok=True)
         (self._private / "tree").write_text(f"{head} {tree}\n")
         self._tree = tree
 

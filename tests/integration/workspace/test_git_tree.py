@@ -163,6 +163,16 @@ def test_objects_that_gc_dropped_are_written_again(root: Path, tmp_path: Path):
     assert space.read_blob(run_git(root, "hash-object", "untracked").strip())
 
 
+def test_our_own_directory_does_not_grow_with_the_snapshots(space: GitTree):
+    space.snapshot()
+    sizes = set()
+    for number in range(5):
+        (space.root / "src/app.py").write_text(f"x = {number}{number}\n")
+        space.snapshot()
+        sizes.add(sum(not path.endswith("/") for path in space.own_state()))
+    assert len(sizes) == 1
+
+
 def test_a_repository_without_a_commit_is_fine(tmp_path: Path):
     root = tmp_path / "p"
     root.mkdir()
