@@ -16,11 +16,9 @@ from orchestrator.cli.output import common, emit
 @common
 def status(*, project_dir: str | None, progress_dir: str | None, as_json: bool, quiet: bool) -> int:
     """Show the queue: what is done, refused, waiting, and why."""
-    from orchestrator.wiring.look import status_data
-    from orchestrator.wiring.project import Project
+    from orchestrator.wiring.glance import status_data
 
-    with closing(Project.open(project_dir, progress_dir=progress_dir, create=False)) as project:
-        data = status_data(project)
+    data = status_data(project_dir, progress_dir)
     if not quiet:
         return emit("status", data, as_json=as_json, text=lambda: _status_text(data))
     done = all(not count for name, count in data["tasks"].items() if name != "completed")

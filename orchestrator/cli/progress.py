@@ -141,7 +141,9 @@ def _queue(facts: dict[str, Any]) -> str:
         return f"! the queue file was not taken over, the last good state stays:\n{lines}"
     said = [f"{facts[name]} {name}" for name in ("added", "changed", "removed", "moved")
             if facts.get(name)]  # fmt: skip
-    return f"  queue read: {', '.join(said)}"
+    notes: Any = facts.get("notes") or ()
+    told = "".join(f"\n    {line}" for line in some_of(notes))
+    return f"  queue read: {', '.join(said) or 'nothing to do'}{told}"
 
 
 def tell_at_once(text: str) -> None:

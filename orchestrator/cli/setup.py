@@ -69,4 +69,4 @@ def _take_text(data: dict[str, Any]) -> str:
         for name in ("added", "changed", "removed", "moved")
         if data[name]
     ]
-    return "; ".join(said) or "nothing differs"
+    return "\n".join(["; ".join(said) or "nothing differs", *data["notes"]])

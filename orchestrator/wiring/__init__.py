@@ -8,7 +8,9 @@ system      clock, ids, processes, stop signals: what comes from the machine
 inputs      StepPacks and contracts, read from files
 workers     the backend port over the worker adapters
 workplace   checkpoints, real changes and our own checks over one work tree
-look        what status, replay and verify tell
+places      where a project and its parts are
+glance      what status tells, read-only and quick
+look        what replay and verify tell
 setup       what init makes, doctor looks at and queue-take imports
 review      one StepResult against the present tree
 dryrun      the exact command of a dispatch

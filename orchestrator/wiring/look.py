@@ -1,8 +1,7 @@
-"""What `status`, `replay` and `verify` tell, read from an opened project."""
+"""What `replay` and `verify` tell, read from an opened project."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,88 +14,7 @@ from orchestrator.session_log.store import event_of
 from orchestrator.store.files import read_regular
 from orchestrator.vocabulary import WORKFLOW_DIR
 from orchestrator.wiring.project import Project
-from orchestrator.wiring.system import SystemProcesses
 from workflow_logger.layout import PROJECT_MANIFEST
-
-_ROWS = 20
-
-
-def status_data(project: Project) -> dict[str, Any]:
-    """Counts and the first rows of each kind; constant cost, however long the queue is."""
-    store = project.store
-    processes = SystemProcesses()
-    counters = project.views.counters()
-    return {
-        "project_id": project.project_id,
-        "root": str(project.root),
-        "tasks": dict(counters.as_dict()["tasks"]),  # type: ignore[call-overload]
-        "outcomes": dict(counters.outcomes),
-        "open_runs": [
-            {
-                "run_id": run.run_id,
-                "kind": run.kind,
-                "pid": run.pid,
-                "started_at": run.started_at,
-                "alive": processes.is_alive(run),
-            }
-            for run in store.open_runs()
-        ],
-        "in_flight": [
-            {"task": task.key, "title": task.spec.title, "why": task.state.value}
-            for task in store.tasks_in_flight()
-        ],
-        "refused": _rows(project, "state = 'failed'"),
-        "undecided": _rows(project, "state IN ('quarantined', 'awaiting_approval')"),
-        "waiting": _waiting(project),
-        "ready": _rows(
-            project,
-            "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0",
-            order="sort_key, seq",
-        ),
-        "pending_effects": len(store.pending_effects()),
-        "ledger_entries": store.ledger.size(),
-    }
-
-
-def _rows(project: Project, where: str, order: str = "updated_at DESC") -> list[dict[str, Any]]:
-    rows = project.store.database.all(
-        f"SELECT task_key, spec, reason FROM task WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
-        (_ROWS,),
-    )
-    return [
-        {"task": key, "title": json.loads(spec).get("title", ""), "why": reason}
-        for key, spec, reason in rows
-    ]
-
-
-def _waiting(project: Project) -> list[dict[str, Any]]:
-    rows = project.store.database.all(
-        "SELECT task_key, spec, reason, state, hold, not_before_ms FROM task"
-        " WHERE state = 'blocked' OR (state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1))"
-        " LIMIT ?",
-        (_ROWS,),
-    )
-    return [
-        {
-            "task": key,
-            "title": json.loads(spec).get("title", ""),
-            "why": reason if state == "blocked" else _why(project, key, hold, not_before_ms),
-        }
-        for key, spec, reason, state, hold, not_before_ms in list(rows)
-    ]
-
-
-def _why(project: Project, key: str, hold: int, not_before_ms: int) -> str:
-    from orchestrator.triage.policy import TaskFacts, why_waiting  # noqa: PLC0415
-
-    needs = project.store.database.all(
-        "SELECT d.needs, t.state FROM dependency d LEFT JOIN task t ON t.task_key = d.needs"
-        " WHERE d.task_key = ? AND (t.state IS NULL OR t.state <> 'completed')",
-        (key,),
-    )
-    waits = [(str(name), state) for name, state in needs]
-    facts = TaskFacts(hold=bool(hold), not_before_ms=not_before_ms, waits_for=waits)
-    return "; ".join(why_waiting(facts, project.now().ms))
 
 
 def replay_data(project: Project, which: str | None) -> dict[str, Any]:

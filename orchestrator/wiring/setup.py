@@ -246,4 +246,5 @@ def take_queue(project_dir: str | None, progress_dir: str | None, file: str) -> 
         "changed": list(edit.changed),
         "removed": list(edit.removed),
         "moved": list(edit.moved),
+        "notes": list(edit.notes),
     }
