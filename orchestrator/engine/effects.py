@@ -97,6 +97,7 @@ def look_at_queue(parts: Parts, window: AttemptWindow | None = None) -> QueueEdi
         removed=len(edit.removed),
         moved=len(edit.moved),
         refused=edit.refused,
+        notes=edit.notes,
         held_as=edit.held_as,
     )
     return edit

@@ -89,10 +89,13 @@ class QueueEdit:
     removed: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()  # lines `file:line:col: path: message`, last good state kept
+    notes: tuple[str, ...] = ()  # lines of the same form: what was not taken for a person's wish
     held_as: str = ""  # where an edit lies that nobody can attribute
     digest: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was read or nothing differed."""
-        return not (self.added or self.changed or self.removed or self.moved or self.refused)
+        return not (
+            self.added or self.changed or self.removed or self.moved or self.refused or self.notes
+        )

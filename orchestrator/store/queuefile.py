@@ -40,6 +40,7 @@ _SETTING = "queue_file"
 _HELD = "queue_held"
 _TICK_MS = 50  # coarser than the clock of any usual file system
 _TRIES = 5
+_NOTES = 20  # so many are told
 # Made once: `json.dumps` would make an encoder for each of a hundred thousand rows.
 _row_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
@@ -116,7 +117,7 @@ class QueueFile:
                 note = {"file": file.name, "digest": digest, "taken": True}
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
         self.write(moment)
-        return _edit_of(asked, digest)
+        return _edit_of(asked, data, file.name, digest)
 
     def _sync(self, moment: Moment, window: AttemptWindow | None) -> QueueEdit:
         now = signature(self.path)
@@ -166,7 +167,7 @@ class QueueFile:
                     note["during_attempt"] = window.attempt_id
                 apply_in_transaction(self._store, edits, moment, run_id=None, note=note)
             self._remember(digest)
-        return _edit_of(asked, digest)
+        return _edit_of(asked, data, name, digest)
 
     def _unreadable(self, error: NotAFileError, now: Signature) -> QueueEdit:
         """Refuse a pipe, a folder, a device; the campaign goes on with what is known."""
@@ -317,13 +318,14 @@ def _told(refused: Sequence[Remark], data: bytes, name: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _edit_of(asked: _Asked, digest: str) -> QueueEdit:
+def _edit_of(asked: _Asked, data: bytes, name: str, digest: str) -> QueueEdit:
     edits = asked.edits
     return QueueEdit(
         added=tuple(asked.new.keys),
         changed=tuple(change.task.task_key for change in edits.changed),
         removed=tuple(edits.removed),
         moved=(*edits.cancelled, *edits.requeued),
+        notes=_told(edits.notes[:_NOTES], data, name),
         digest=digest,
     )
 
@@ -337,6 +339,7 @@ def _merged(one: QueueEdit, other: QueueEdit) -> QueueEdit:
         removed=one.removed + other.removed,
         moved=one.moved + other.moved,
         refused=other.refused,
+        notes=one.notes + other.notes,
         held_as=other.held_as,
         digest=other.digest,
     )

@@ -273,6 +273,8 @@ class _Comparison:
         stale = None not in {task.updated_at, known.updated_at} and (
             task.updated_at != known.updated_at
         )
+        if stale and wish == "pending" and known.state not in REVIVABLE:
+            return  # the old view's own word: nobody wished anything
         if stale:
             what = f"says {wish} as of {task.updated_at}, but {key} is {spoken(known.state)} since"
             mend = "write the status again into the present file if it is meant"

@@ -106,6 +106,23 @@ def test_a_person_answers_a_task_that_awaits_approval(filled: Shop) -> None:
     assert_counters_agree(filled.store)
 
 
+def test_a_wish_in_a_row_that_is_out_of_date_is_told_and_not_carried_out(filled: Shop) -> None:
+    filled.queue.write(moment(1))
+    old = filled.queue.path.read_bytes()
+    task = claim(filled.store, key="A")
+    to_review(filled.store, task)
+    step(filled.store, task, Event.FAIL)
+    complete(filled.store, "B", 3)
+    filled.queue.write(moment(4))
+    filled.queue.path.write_bytes(old)
+    done = sync(filled)
+    assert done.moved == ()
+    (line,) = done.notes
+    assert line.startswith("task_queue.json:")
+    assert "A is failed since" in line
+    assert filled.states()["A"] == "failed"
+
+
 def test_a_held_task_is_not_picked_until_it_is_let_go(filled: Shop) -> None:
     edit(filled, {key: {"hold": True} for key in "ABC"})
     sync(filled)

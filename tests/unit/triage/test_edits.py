@@ -126,6 +126,11 @@ def test_a_status_from_an_old_view_is_not_taken_for_a_wish(wish: str, state: str
     assert not compare([current], store(a=state)).is_empty
 
 
+def test_a_pending_of_an_old_view_that_could_move_nothing_is_not_worth_a_note() -> None:
+    row = task("a", status="pending", updated_at="2025-12-31T00:00:00Z")
+    assert not compare([row], store(a="completed")).notes
+
+
 def test_a_new_row_that_claims_to_be_completed_is_added_as_pending_and_told() -> None:
     edits = compare([task("a", status="completed"), task("b", status="cancelled")], {})
     assert [t.task_key for t in edits.added] == ["a", "b"]
