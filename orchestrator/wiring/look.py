@@ -19,10 +19,10 @@ from workflow_logger.layout import PROJECT_MANIFEST
 
 def replay_data(project: Project, which: str | None) -> dict[str, Any]:
     """Return the story of a run (or task, or attempt), and whether entries and store agree."""
-    what, entries = _chosen(project, which)
+    kind, name, entries = _chosen(project, which)
     differences, faults = _disagreement(project)
     return {
-        "what": what,
+        "what": f"{kind} {name}",
         "story": [
             {"seq": step.seq, "at": step.at, "task": step.task_id, "kind": step.kind,
              "what": step.what}
@@ -36,9 +36,10 @@ def replay_data(project: Project, which: str | None) -> dict[str, Any]:
 
 
 def replay_events(project: Project, which: str | None) -> Iterator[dict[str, Any]]:
-    """Iterate over the same story as events for machines, in the form of the session log."""
-    _, entries = _chosen(project, which)
-    yield from map(event_of, entries)
+    """Iterate over the same story as events for machines; of a run, what its session log holds."""
+    kind, name, entries = _chosen(project, which)
+    for entry in entries:
+        yield event_of(entry, run_id=name if kind == "run" else "")
 
 
 def _disagreement(project: Project) -> tuple[list[dict[str, str]], list[str]]:
@@ -70,7 +71,8 @@ def _removed(project: Project) -> set[str]:
     }
 
 
-def _chosen(project: Project, which: str | None) -> tuple[str, list[dict[str, Any]]]:
+def _chosen(project: Project, which: str | None) -> tuple[str, str, list[dict[str, Any]]]:
+    """Return what is meant (run, task or attempt), its name, and its entries."""
     if which is None:
         runs = project.store.runs(1)
         if not runs:
@@ -78,17 +80,17 @@ def _chosen(project: Project, which: str | None) -> tuple[str, list[dict[str, An
                 "no run has been made here", where="the store", mend="run-campaign makes one"
             )
         which = runs[0].run_id
-    for what, found in (
-        (f"run {which}", list(project.store.entries(run_id=which))),
-        (f"task {which}", list(project.store.entries(task_id=which))),
+    for kind, found in (
+        ("run", list(project.store.entries(run_id=which))),
+        ("task", list(project.store.entries(task_id=which))),
     ):
         if found:
-            return what, found
+            return kind, which, found
     of_attempt = [
         entry for entry in project.store.entries() if entry["body"].get("attempt_id") == which
     ]
     if of_attempt:
-        return f"attempt {which}", of_attempt
+        return "attempt", which, of_attempt
     raise NothingToDo(
         f"nothing is recorded of {which!r}",
         where="the ledger",
@@ -118,14 +120,15 @@ def verify_data(
         )
     plain = report.to_dict()
     findings = [_finding(row) for row in plain["findings"]]  # type: ignore[attr-defined]
-    findings += list(_against_store(project))
+    is_cut = any(row["rule"] == "chain.tail_dropped" for row in findings)
+    findings += list(_against_store(project, is_cut=is_cut))
     count, wrong = _evidence(project)
     findings += wrong
     findings += _against_replay(project)
     return {
         "verified": all(row["severity"] != "error" for row in findings),
         "entries": project.store.ledger.size(),
-        "anchored": project.store.ledger.size() - report.unanchored_entries,
+        "anchored": report.anchored_entries,
         "evidence": count,
         "findings": findings,
         "report": plain,
@@ -183,8 +186,12 @@ def _error(rule: str, where: str, what: str) -> dict[str, Any]:
     return {"severity": "error", "rule": rule, "where": where, "what": what, "mend": mend}
 
 
-def _against_store(project: Project) -> Iterator[dict[str, Any]]:
-    """Compare the project's file with the stored bytes, line by line."""
+def _against_store(project: Project, *, is_cut: bool) -> Iterator[dict[str, Any]]:
+    """Compare the project's file with the stored bytes, line by line.
+
+    is_cut: lines that were signed are missing. Without that a shorter file is only behind: the
+    store is written first, and a run that is under way or was killed leaves the rest for later.
+    """
     path = _record(project) / "events.jsonl"
     size = project.store.ledger.size()
     if not path.exists():
@@ -194,12 +201,25 @@ def _against_store(project: Project) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for number, stored in enumerate(project.store.ledger.lines()):
             line = file.readline()
+            if not line and not is_cut:
+                yield _behind(f"{path.name}:{number + 1}", size - number)
+                return
             if line != stored:
                 what = "missing" if not line else "other bytes than in the store"
                 yield _error("store.line", f"{path.name}:{number + 1}", what)
                 return
         if file.readline():
             yield _error("store.more", f"{path.name}:{size + 1}", "a line that the store lacks")
+
+
+def _behind(where: str, missing: int) -> dict[str, Any]:
+    return {
+        "severity": "warning",
+        "rule": "store.behind",
+        "where": where,
+        "what": f"{missing} entries of the store are not in the file yet",
+        "mend": "the run that is under way, or the next one, writes them",
+    }
 
 
 def _evidence(project: Project) -> tuple[int, list[dict[str, Any]]]:

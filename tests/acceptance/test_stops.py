@@ -133,6 +133,22 @@ def test_a_kill_at_any_instant_loses_nothing(stage: Stage, seed: int) -> None:
     assert_nothing_lost(stage, *names)
 
 
+def test_a_kill_does_not_make_the_record_look_tampered_with(stage: Stage, gate: Gate) -> None:
+    stage.queue("one", "two")
+    assert stage.call("run-cycle").code == 0
+    gated_worker(stage, gate)
+    with stage.started("run-campaign") as campaign:
+        gate.wait()
+        meanwhile = stage.call("verify", "--json")
+        campaign.signal(signal.SIGKILL)
+    for done in (meanwhile, stage.call("verify", "--json")):
+        assert done.code == 0, done.out
+        assert {row["rule"] for row in done.data["findings"]} <= {"store.behind"}
+    gate.open(8)
+    assert stage.call("run-campaign").code == 0
+    stage.assert_verifies()
+
+
 def test_a_second_repair_finds_nothing_to_do(stage: Stage, gate: Gate) -> None:
     gated_worker(stage, gate)
     stage.queue("one")
