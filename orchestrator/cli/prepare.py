@@ -113,13 +113,18 @@ def prepare_next(
     as_json: bool,
 ) -> int:
     """Show which task would be next, and claim nothing. Exit code 5 when there is none."""
+    from orchestrator.cli.progress import PlainListener
     from orchestrator.errors import NothingToDo
     from orchestrator.wiring.assembly import open_engine
     from orchestrator.wiring.flags import RunFlags
     from orchestrator.wiring.project import Project
 
     project = Project.open(
-        project_dir, progress_dir=progress_dir, queue_path=queue_path, for_running=True
+        project_dir,
+        progress_dir=progress_dir,
+        queue_path=queue_path,
+        listener=PlainListener(quiet=as_json),  # says what became of an edit of the queue
+        for_running=True,
     )
     try:
         engine = open_engine(project, RunFlags(step_pack_map_file=step_pack_map_file))

@@ -89,7 +89,7 @@ def test_replay_gives_the_events_that_the_session_log_holds(finished: Stage) -> 
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert all(tuple(event) == KEYS for event in lines)
     log = (finished.root / "progress/sessions/night.jsonl").read_text().splitlines()
-    assert [event["seq"] for event in lines] == [json.loads(line)["seq"] for line in log]
+    assert lines == [json.loads(line) for line in log]
     accepted = next(event for event in lines if event["event"] == "accept")
     assert (accepted["task_id"], accepted["from"], accepted["to"]) == (
         "one",
@@ -216,6 +216,13 @@ def test_prepare_next_names_the_task_and_claims_nothing(stage: Stage) -> None:
         assert done.data["task"] == "one"
     assert done.data["allowed_paths"] == ["src/one.txt"]
     assert stage.states() == {"one": "pending", "two": "pending"}
+
+
+def test_prepare_next_tells_the_line_of_a_broken_queue(stage: Stage) -> None:
+    stage.queue("one").write_text('{"tasks": [{"task_key": "one",}]}')
+    done = stage.call("prepare-next")
+    assert done.code == 5
+    assert "task_queue.json:1:" in done.err
 
 
 def test_a_cycle_runs_one_task_with_the_pack_that_is_named(stage: Stage) -> None:
