@@ -25,6 +25,7 @@ from orchestrator.kernel.records import (
     TaskRecord,
 )
 from orchestrator.protocol.task import Task
+from orchestrator.store import conditions
 from orchestrator.store.ledger import StoredLedger
 from orchestrator.store.sql import Database, Row
 
@@ -68,8 +69,7 @@ class SqlStore:
     def tasks_in_flight(self) -> list[TaskRecord]:
         """Return what a controller holds or held when it died: few rows."""
         rows = self.database.all(
-            f"SELECT {_TASK_COLUMNS} FROM task WHERE state IN"  # noqa: S608
-            " ('claimed', 'prepared', 'dispatched', 'in_review', 'rework') AND state <> 'pending'"
+            f"SELECT {_TASK_COLUMNS} FROM task WHERE {conditions.IN_FLIGHT}"  # noqa: S608
         )
         return [_record(row) for row in rows]
 
@@ -138,11 +138,9 @@ class SqlStore:
             )
 
     def _first(self, key: str | None = None) -> Row | None:
-        where = "WHERE state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0" + (
-            " AND task_key = ?" if key is not None else ""
-        )
+        where = conditions.READY + (" AND task_key = ?" if key is not None else "")
         return self.database.one(
-            f"SELECT {_TASK_COLUMNS} FROM task {where} ORDER BY sort_key, seq LIMIT 1",  # noqa: S608
+            f"SELECT {_TASK_COLUMNS} FROM task WHERE {where} ORDER BY sort_key, seq LIMIT 1",  # noqa: S608
             () if key is None else (key,),
         )
 

@@ -20,6 +20,7 @@ from orchestrator.scoreboard import trends as trend_rules
 from orchestrator.scoreboard.counters import OUTCOMES, STATES, Counters
 from orchestrator.scoreboard.summary import Report, Row, Section, render_summary
 from orchestrator.scoreboard.view import render_json, scoreboard, trends
+from orchestrator.store.conditions import READY, WAITING
 from orchestrator.store.files import read_regular, replace_file
 from orchestrator.store.projection import LedgerFiles
 from orchestrator.store.queuefile import QueueFile
@@ -37,9 +38,6 @@ _OUTCOME_EVENTS = {
     "interrupted": ("event.interrupt",),
     "rolled_back": ("effect.rollback",),
 }
-# The conditions of the partial indexes (migration 0001), word for word.
-_READY = "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0"
-_WAITING = "state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1)"
 _SECTIONS = {
     "accepted": ("completed",),
     "refused": ("failed",),
@@ -191,7 +189,7 @@ class FileViews:
         """Return what waits and what is ready; each answered by its own index."""
         pending, blocked = (counters.tasks.get(state, 0) for state in ("pending", "blocked"))
         ready = self._store.database.all(
-            f"SELECT task_key, spec, reason FROM task WHERE {_READY}"  # noqa: S608
+            f"SELECT task_key, spec, reason FROM task WHERE {READY}"  # noqa: S608
             " ORDER BY sort_key, seq LIMIT ?",
             (_ROWS,),
         )
@@ -200,7 +198,7 @@ class FileViews:
             row
             for where in (
                 "state = 'blocked' AND state <> 'pending' ORDER BY updated_at DESC",
-                f"{_WAITING} ORDER BY seq",
+                f"{WAITING} ORDER BY seq",
             )
             for row in self._store.database.all(
                 f"SELECT {columns} FROM task WHERE {where} LIMIT ?",  # noqa: S608
@@ -211,7 +209,7 @@ class FileViews:
             Row(key, _title(spec), reason or _why(unmet, hold, parked))
             for key, spec, reason, unmet, hold, parked in stuck[:_ROWS]
         ]
-        row = self._store.database.one(f"SELECT COUNT(*) FROM task WHERE {_WAITING}")  # noqa: S608
+        row = self._store.database.one(f"SELECT COUNT(*) FROM task WHERE {WAITING}")  # noqa: S608
         count = int(row[0]) if row else 0
         return (
             Section(waiting, count + blocked),

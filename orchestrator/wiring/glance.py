@@ -17,15 +17,13 @@ from typing import Any
 from orchestrator.errors import NothingToDo, StoreError
 from orchestrator.kernel.records import RunRecord
 from orchestrator.scoreboard.counters import STATES
+from orchestrator.store.conditions import IN_FLIGHT, READY, WAITING
 from orchestrator.triage.policy import TaskFacts, why_waiting
 from orchestrator.vocabulary import PROGRESS_DIR
 from orchestrator.wiring.places import STORE_FILE, find_root
 from orchestrator.wiring.system import SystemProcesses
 
 _ROWS = 20
-_READY = "state = 'pending' AND unmet = 0 AND hold = 0 AND parked = 0"
-_WAITING = "state = 'pending' AND (unmet > 0 OR hold = 1 OR parked = 1)"
-_IN_FLIGHT = "state IN ('claimed', 'prepared', 'dispatched', 'in_review', 'rework')"
 _NOT_READABLE = "the store cannot be read"
 
 Rows = Sequence[tuple[Any, ...]]
@@ -78,13 +76,13 @@ class _Look:
             "in_flight": [
                 {"task": key, "title": _title(spec), "why": state}
                 for key, spec, state in self._all(
-                    f"SELECT task_key, spec, state FROM task WHERE {_IN_FLIGHT}"  # noqa: S608
+                    f"SELECT task_key, spec, state FROM task WHERE {IN_FLIGHT}"  # noqa: S608
                 )
             ],
             "refused": self._rows("state = 'failed'"),
             "undecided": self._rows("state IN ('quarantined', 'awaiting_approval')"),
             "waiting": [*self._rows("state = 'blocked'"), *self._waiting()][:_ROWS],
-            "ready": self._rows(_READY, "sort_key, seq"),
+            "ready": self._rows(READY, "sort_key, seq"),
             "pending_effects": self._all("SELECT COUNT(*) FROM outbox")[0][0],
             "ledger_entries": head[0][1] if head else 0,
         }
@@ -101,7 +99,7 @@ class _Look:
 
     def _waiting(self) -> list[dict[str, Any]]:
         rows = self._all(
-            f"SELECT task_key, spec, hold, not_before_ms FROM task WHERE {_WAITING} LIMIT ?",  # noqa: S608
+            f"SELECT task_key, spec, hold, not_before_ms FROM task WHERE {WAITING} LIMIT ?",  # noqa: S608
             (_ROWS,),
         )
         return [
