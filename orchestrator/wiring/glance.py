@@ -79,10 +79,10 @@ class _Look:
                     f"SELECT task_key, spec, state FROM task WHERE {IN_FLIGHT}"  # noqa: S608
                 )
             ],
-            "refused": self._rows("state = 'failed'"),
-            "undecided": self._rows("state IN ('quarantined', 'awaiting_approval')"),
-            "waiting": [*self._rows("state = 'blocked'"), *self._waiting()][:_ROWS],
-            "ready": self._rows(READY, "sort_key, seq"),
+            "refused": self._newest("failed"),
+            "undecided": [*self._newest("awaiting_approval"), *self._newest("quarantined")][:_ROWS],
+            "waiting": [*self._newest("blocked"), *self._waiting()][:_ROWS],
+            "ready": self._rows(f"{READY} ORDER BY sort_key, seq"),
             "pending_effects": self._all("SELECT COUNT(*) FROM outbox")[0][0],
             "ledger_entries": head[0][1] if head else 0,
         }
@@ -90,16 +90,21 @@ class _Look:
     def _all(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
         return self._database.execute(sql, parameters).fetchall()
 
-    def _rows(self, where: str, order: str = "updated_at DESC") -> list[dict[str, Any]]:
+    def _newest(self, state: str) -> list[dict[str, Any]]:
+        # `<> 'pending'` is what the index says; without it the whole queue is looked at.
+        return self._rows("state = ? AND state <> 'pending' ORDER BY updated_at DESC", state)
+
+    def _rows(self, where: str, *parameters: str) -> list[dict[str, Any]]:
         rows = self._all(
-            f"SELECT task_key, spec, reason FROM task WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
-            (_ROWS,),
+            f"SELECT task_key, spec, reason FROM task WHERE {where} LIMIT ?",  # noqa: S608
+            (*parameters, _ROWS),
         )
         return [{"task": key, "title": _title(spec), "why": why} for key, spec, why in rows]
 
     def _waiting(self) -> list[dict[str, Any]]:
         rows = self._all(
-            f"SELECT task_key, spec, hold, not_before_ms FROM task WHERE {WAITING} LIMIT ?",  # noqa: S608
+            f"SELECT task_key, spec, hold, not_before_ms FROM task WHERE {WAITING}",  # noqa: S608
+            " ORDER BY seq LIMIT ?",
             (_ROWS,),
         )
         return [

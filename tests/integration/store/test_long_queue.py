@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from orchestrator.kernel.life import Event
 from orchestrator.store.sql import SqliteDatabase
 from orchestrator.store.store import SqlStore
 from orchestrator.store.views import FileViews
+from orchestrator.wiring.glance import _Look
 from tests.integration.store.shop import PROJECT, START_MS, Shop, add, claim, moment, step
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -100,6 +103,19 @@ def test_no_statement_of_the_views_looks_at_the_whole_queue(heard: Listening, sh
     heard.close()
     found = [(step, sql) for step, sql in scans(plans) if "FROM counter" not in sql]
     assert found == []
+
+
+def test_no_statement_of_status_looks_at_the_whole_queue(heard: Listening, shop: Shop) -> None:
+    said: list[str] = []
+    with closing(sqlite3.connect(shop.folder / "state.db")) as database:
+        database.set_trace_callback(said.append)
+        _Look(database).data()
+    heard.heard = [(sql, ()) for sql in said]
+    plans = heard.plans()
+    heard.close()
+    assert len(plans) > 8
+    others = ("FROM counter", "FROM run", "FROM ledger_head")
+    assert [sql for _, sql in scans(plans) if not any(name in sql for name in others)] == []
 
 
 _IMPORT = """
