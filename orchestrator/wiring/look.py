@@ -142,21 +142,23 @@ def _record(project: Project) -> Path:
 def _without_files(project: Project, *, was_signed: bool) -> dict[str, Any]:
     """Say what it means that the record has no files: they were removed, or never written."""
     size, folder = project.store.ledger.size(), _record(project)
-    if not was_signed:
+    if not was_signed and not size:
         raise NothingToDo(
-            f"the store holds {size} entries, and their files are not written yet"
-            if size
-            else "nothing is recorded yet",
+            "nothing is recorded yet",
             where=str(folder),
-            mend="python -m orchestrator run-campaign writes them",
+            mend="python -m orchestrator run-campaign writes the record",
         )
-    gone = _error("store.no_file", str(folder), f"the record's files are gone; the store: {size}")
+    files = _behind(str(folder), size)
+    if was_signed:
+        files = _error("store.no_file", str(folder), f"the store has {size} entries, no file")
+    count, wrong = _evidence(project)
+    findings = [files, *wrong, *_against_replay(project)]
     return {
-        "verified": False,
+        "verified": all(row["severity"] != "error" for row in findings),
         "entries": size,
         "anchored": 0,
-        "evidence": 0,
-        "findings": [gone],
+        "evidence": count,
+        "findings": findings,
         "report": {},
     }
 
