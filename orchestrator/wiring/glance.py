@@ -103,7 +103,7 @@ class _Look:
 
     def _waiting(self) -> list[dict[str, Any]]:
         rows = self._all(
-            f"SELECT task_key, spec, hold, not_before_ms FROM task WHERE {WAITING}",  # noqa: S608
+            f"SELECT task_key, spec, hold, not_before_ms FROM task WHERE {WAITING}"  # noqa: S608
             " ORDER BY seq LIMIT ?",
             (_ROWS,),
         )
