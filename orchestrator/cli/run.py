@@ -125,13 +125,21 @@ def _campaign_code(report: CampaignReport, recovered: Recovered, signals: StopSi
 def run_cycle(**options: Any) -> int:  # noqa: ANN401  click's own signature
     """Run one task: claim, dispatch, verify, finish.
 
-    Exit code 0 accepted, 1 refused, 4 waits for a person, 5 nothing to do.
+    Exit code 0 accepted, 1 refused, 2 the queue file is broken and nothing else is eligible, 4
+    waits for a person, 5 nothing to do, 7 the worker could not be started, 130 or 143 stopped.
     """
     from orchestrator.cli.summary import cycle_data, cycle_text
-    from orchestrator.errors import NothingToDo
+    from orchestrator.errors import ContractError, NothingToDo
 
-    with _opened(options) as (_, engine, signals):
+    with _opened(options) as (project, engine, signals):
         report = engine.run_next_cycle(key=options["task_key"], run_id=options["run_id"])
+    if report is None and engine.recovered.edit_refused:
+        raise ContractError(
+            "the queue file is broken, and nothing that was there before is eligible",
+            where=str(project.queue.path),
+            mend="change each place that is named, then start again",
+            problems=engine.recovered.edit_refused,
+        )
     if report is None:
         raise NothingToDo(
             "no task is eligible now",
@@ -140,7 +148,7 @@ def run_cycle(**options: Any) -> int:  # noqa: ANN401  click's own signature
         )
     data = cycle_data(report)
     code = {"completed": 0, "awaiting_approval": 4}.get(report.state.value, 1)
-    if report.reason == "INTERRUPTED":
+    if report.was_stopped:
         code = signals.exit_code
     return emit(
         "run-cycle", data, as_json=options["as_json"], text=lambda: cycle_text(data), code=code

@@ -425,7 +425,7 @@ class Cycle:
 
     def _stopped(self, task: TaskRecord, work: _Work, rounds: list[RoundReport]) -> CycleReport:
         current = self._parts.store.task(task.key)
-        state = self._interrupt(current, work, "stopped by a person")
+        state = self._interrupt(current, work, "stopped by a person", counted=False)
         return CycleReport(
             task.key,
             task.spec.title,
@@ -433,6 +433,7 @@ class Cycle:
             "INTERRUPTED",
             tuple(rounds),
             rolled_back=self._options.roll_back,
+            was_stopped=True,
         )
 
     def _report(

@@ -33,11 +33,13 @@ def interrupt(
 
     Returns the state that the task has now. Its effects are recorded and not yet done.
 
-    counted: False when it says nothing about the task, such as a worker that is not installed.
+    counted: False when it says nothing about the task: a person stopped it, or the worker is
+            not installed.
     """
     step = after_interruption(task.journey, limits)
     if not counted:
-        step = replace(step, event=Event.INTERRUPT, reason="INTERRUPTED", journey=task.journey)
+        journey = replace(step.journey, interruptions=task.journey.interruptions)
+        step = replace(step, event=Event.INTERRUPT, reason="INTERRUPTED", journey=journey)
     ran = task.state in {State.DISPATCHED, State.IN_REVIEW}
     touched = ran or task.state is State.REWORK
     effects: tuple[Effect, ...] = ()

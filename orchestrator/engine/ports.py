@@ -157,6 +157,10 @@ class Worker(Protocol):
 class Processes(Protocol):
     """What recovery asks about processes."""
 
+    def is_here(self, run: RunRecord) -> bool:
+        """Whether the run was started on this machine, so that its process can be asked for."""
+        ...
+
     def is_alive(self, run: RunRecord) -> bool:
         """Whether that very process still runs."""
         ...

@@ -25,6 +25,7 @@ from orchestrator.kernel.journey import Limits
 from orchestrator.kernel.life import State
 from orchestrator.kernel.records import RunRecord, TaskRecord
 from orchestrator.kernel.work import AttemptWindow
+from orchestrator.triage.policy import utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,19 @@ def recover(parts: Parts, *, run_id: str, limits: Limits, roll_back: bool = True
     """Repair before anything new starts. The caller holds the project's controller lock.
 
     Raises:
-        LeaseHeld: a run that is still alive holds a task (another host, or a lock that was
-            removed by hand).
+        LeaseHeld: a run holds a task: its process is alive here (a lock was removed by hand),
+            or it is on another host and its lease has not ended.
     """
     open_runs = [run for run in parts.store.open_runs() if run.run_id != run_id]
-    alive = {run.run_id for run in open_runs if parts.processes.is_alive(run)}
     left = parts.store.tasks_in_flight()
+    alive = {run.run_id for run in open_runs if _holds(parts, run, left)}
     for task in left:
         if task.run_id in alive:
             raise LeaseHeld(
                 f"run {task.run_id} is alive and works on {task.key}",
                 where="the store",
-                mend="wait for it, or stop that process",
+                mend="wait for it, or stop that process; on another host, its lease ends at "
+                + utc(task.lease_until_ms),
             )
     dead = [run for run in open_runs if run.run_id not in alive]
     steps = _open_steps(parts, dead)
@@ -99,6 +101,19 @@ def _tell(parts: Parts, recovered: Recovered, run_id: str) -> None:
     }
     parts.store.note(moment=parts.clock.now(), run_id=run_id, kind="recovery", body=facts)
     parts.listener.tell("recovered", **facts)
+
+
+def _holds(parts: Parts, run: RunRecord, left: Sequence[TaskRecord]) -> bool:
+    """Whether a run still has a right to its tasks.
+
+    A process of this machine is asked for; one of another host holds a task until its lease ends.
+    Whatever it writes later is refused by the fencing token.
+    """
+    if parts.processes.is_here(run):
+        return parts.processes.is_alive(run)
+    now = parts.clock.now().ms
+    leases = [task.lease_until_ms for task in left if task.run_id == run.run_id]
+    return any(lease > now for lease in leases)
 
 
 def _window(left: Sequence[TaskRecord]) -> AttemptWindow | None:

@@ -45,3 +45,4 @@ class CycleReport:
     files_changed: int = 0
     signature: str = ""
     problems: tuple[str, ...] = ()
+    was_stopped: bool = False  # a person ended it in the middle

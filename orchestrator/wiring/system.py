@@ -57,9 +57,13 @@ def _stamp(moment: Moment) -> str:
 class SystemProcesses:
     """Processes of this machine."""
 
+    def is_here(self, run: RunRecord) -> bool:
+        """Whether the run was started on this machine."""
+        return run.host == socket.gethostname()
+
     def is_alive(self, run: RunRecord) -> bool:
-        """Whether that very process still runs; a process of another host counts as alive."""
-        if run.host != socket.gethostname():
+        """Whether that very process still runs; one of another host counts as alive."""
+        if not self.is_here(run):
             return True
         return is_alive(ProcessIdentity(run.pid, run.start_ticks, run.boot_id))
 

@@ -147,8 +147,9 @@ def test_a_cancelled_worker_puts_the_task_back_uncharged(world: World) -> None:
     world.play(CANCELLED)
     report = cycle(world)
     assert (report.state, report.reason) == (State.PENDING, "INTERRUPTED")
+    assert report.was_stopped
     journey = world.store.task("T-1").journey
-    assert (journey.attempts, journey.interruptions) == (0, 1)
+    assert (journey.attempts, journey.interruptions) == (0, 0)
     assert world.workplace.tree == "base"
 
 

@@ -115,6 +115,17 @@ def test_a_task_that_kills_its_controller_again_and_again_is_put_aside(world: Wo
     assert world.workplace.tree == "base"
 
 
+def test_a_run_of_another_host_keeps_its_task_until_its_lease_ends(world: World) -> None:
+    leave(world, State.DISPATCHED)
+    world.processes.elsewhere.add(RUN)
+    with pytest.raises(LeaseHeld, match=RUN) as held:
+        recover(world.parts, run_id="now", limits=Limits())
+    assert "its lease ends at" in held.value.mend
+    world.clock.ms = world.store.task("T-1").lease_until_ms
+    done = recover(world.parts, run_id="later", limits=Limits())
+    assert done.interrupted == ("T-1",)
+
+
 def test_a_run_that_is_alive_is_left_alone(world: World) -> None:
     leave(world, State.DISPATCHED)
     world.processes.alive.add(RUN)

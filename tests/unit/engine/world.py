@@ -210,6 +210,10 @@ class Worker:
 class Processes:
     alive: set[str] = field(default_factory=set)
     killed: list[str] = field(default_factory=list)
+    elsewhere: set[str] = field(default_factory=set)
+
+    def is_here(self, run: RunRecord) -> bool:
+        return run.run_id not in self.elsewhere
 
     def is_alive(self, run: RunRecord) -> bool:
         return run.run_id in self.alive
