@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import LeaseHeld, NothingToDo
 from orchestrator.kernel.records import Moment
 from orchestrator.session_log.store import SessionLog
+from orchestrator.store.files import replace_file
 from orchestrator.store.projection import LedgerFiles
 from orchestrator.store.queuefile import QueueFile
 from orchestrator.store.sql import SqliteDatabase, migrate
@@ -133,7 +135,7 @@ class Project:
     @property
     def scratch(self) -> Path:
         """Where copies for checks and quarantined files lie: outside the project."""
-        place = hashlib.sha256(str(self.root).encode()).hexdigest()[:16]
+        place = _place(self.root)
         if home := os.environ.get("ORCHESTRATOR_HOME"):
             return Path(home) / "scratch" / place
         from platformdirs import user_cache_dir  # noqa: PLC0415  only where checks run
@@ -151,6 +153,7 @@ class Project:
             else:
                 self._key = keys.create_private_key(path, origin_of(self.project_id))
                 keys.save_public_key(self.home.trusted(self.project_id), self._key.public)
+                replace_file(_remembered(self.home, self.root), [self.project_id.encode()])
         return self._key
 
     def counters(self) -> dict[str, object]:
@@ -185,8 +188,18 @@ def _project_id(database: SqliteDatabase, root: Path, settings: Settings) -> str
                 (root / WORKFLOW_DIR).glob(f"*/{PROJECT_MANIFEST}")]  # fmt: skip
     if len(recorded) == 1:
         return recorded[0]  # the store is gone, its record is not: the anchor has a say
+    with contextlib.suppress(OSError):  # both are gone: what was signed here is remembered outside
+        return _remembered(Home.default(), root).read_text("utf-8").strip()
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name).strip("-_")[:40] or "project"
     return f"{stem}-{secrets.token_hex(3)}"
+
+
+def _remembered(home: Home, root: Path) -> Path:
+    return home.path / "projects" / _place(root)
+
+
+def _place(root: Path) -> str:
+    return hashlib.sha256(str(root).encode()).hexdigest()[:16]
 
 
 def _take_lock(progress: Path) -> BaseFileLock:

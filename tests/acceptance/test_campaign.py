@@ -376,3 +376,20 @@ def test_a_queue_that_is_broken_from_the_start_is_told_in_the_result(tmp_path: P
         "task_queue.json:1:30: tasks.0.titel: unknown key 'titel'"
         in (told["data"]["edits_refused"][0])
     )
+
+
+def test_a_record_that_was_wiped_with_its_store_is_not_begun_anew_in_silence(stage: Stage):
+    (stage.root / "orchestrator.yaml").write_text(
+        (stage.root / "orchestrator.yaml").read_text().replace('"project_id"', '"x_project_id"')
+    )
+    stage.queue("one")
+    shutil.rmtree(stage.root / "progress", ignore_errors=True)
+    shutil.rmtree(stage.root / "workflow", ignore_errors=True)
+    stage.queue("one")
+    assert stage.call("run-campaign").code == 0
+    shutil.rmtree(stage.root / "progress")
+    shutil.rmtree(stage.root / "workflow")
+    stage.queue("one")
+    again = stage.call("run-campaign")
+    assert again.code == 3
+    assert "were signed" in again.err
