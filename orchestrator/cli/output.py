@@ -187,3 +187,8 @@ def is_plain() -> bool:
         or os.environ.get("TERM") == "dumb"
         or bool(os.environ.get("CI"))
     )
+
+
+def counted(count: int, word: str) -> str:
+    """Say a number of things: `1 path`, `2 paths`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

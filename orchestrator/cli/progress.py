@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from orchestrator.cli.output import counted
+
 _LINES = 5  # of an edit that was refused
 
 _MARKS = {
@@ -98,7 +100,7 @@ def describe(event: str, facts: dict[str, Any]) -> str | None:
         case "blocked":
             return f"- {task} blocked: {facts.get('reason')}: {facts.get('text')}"
         case "rolled_back":
-            return f"  {task} rolled back, {facts.get('paths')} paths"
+            return f"  {task} rolled back, {counted(int(facts['paths']), 'path')}"
         case "interrupted":
             return f"- {task} interrupted: {facts.get('why')}"
         case "warning":

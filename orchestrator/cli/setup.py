@@ -24,7 +24,10 @@ def _init_text(data: dict[str, Any]) -> str:
     lines += [f"  made   {path}" for path in data["made"]]
     lines += [f"  there  {path}" for path in data["there"]]
     lines += [f"! {text}" for text in data["warnings"]]
-    lines.append("next: put tasks into the queue, then python -m orchestrator run-campaign")
+    lines += [
+        "next: name your worker in orchestrator.yaml; python -m orchestrator doctor looks for it",
+        "      put tasks into the queue, then python -m orchestrator run-campaign",
+    ]
     return "\n".join(lines)
 
 

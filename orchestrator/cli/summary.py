@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.cli.output import counted
 from orchestrator.cli.progress import some_of
 from orchestrator.engine.campaign import CampaignReport
 from orchestrator.engine.recovery import Recovered
@@ -92,7 +93,7 @@ def campaign_text(data: dict[str, Any]) -> str:
         "",
         *rows,
         "",
-        f"{_WORDS[data['stop']]}; {_counted(data['cycles_run'], 'cycle')} in this run",
+        f"{_WORDS[data['stop']]}; {counted(data['cycles_run'], 'cycle')} in this run",
         f"tasks: {counts or 'none'}",
         f"attempts: {outcomes['accepted']} accepted, {outcomes['reworked']} sent back,"
         f" {outcomes['refused']} refused, {outcomes['unknown']} undecided,"
@@ -112,10 +113,6 @@ def campaign_text(data: dict[str, Any]) -> str:
         "      python -m orchestrator verify   (ledger, files and evidence against each other)",
     ]
     return "\n".join(lines)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _table(cycles: list[dict[str, Any]]) -> list[str]:

@@ -28,9 +28,14 @@ ENVIRONMENT: dict[str, str] = {
 
 
 @click.command("help")
-@click.argument("topic", type=click.Choice(["exit-codes", "environment"]))
-def topics(topic: str) -> None:
+@click.argument("topic", required=False, type=click.Choice(["exit-codes", "environment"]))
+def topics(topic: str | None) -> None:
     """Show a topic: exit-codes or environment."""
+    if topic is None:
+        click.echo("orchestrator help exit-codes     what each exit code means")
+        click.echo("orchestrator help environment    variables that are read")
+        click.echo("orchestrator COMMAND --help      one command")
+        return
     table = EXIT_CODES if topic == "exit-codes" else ENVIRONMENT
     width = max(len(str(name)) for name in table)
     for name, text in table.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.output import common, confirm, emit, plain_id, undo_line
+from orchestrator.cli.output import common, confirm, counted, emit, plain_id, undo_line
 
 if TYPE_CHECKING:
     from orchestrator.recovery.checkpoint import Checkpoint, Checkpoints
@@ -147,9 +147,11 @@ def _plan_text(data: dict[str, Any]) -> str:
 
 
 def _done_text(data: dict[str, Any]) -> str:
-    lines = [f"restored {len(data['changed'])} paths"]
+    lines = [f"restored {counted(len(data['changed']), 'path')}"]
     if data["moved_aside"]:
-        lines.append(f"moved aside: {len(data['moved_aside'])} paths, in {data['quarantine']}")
+        lines.append(
+            f"moved aside: {counted(len(data['moved_aside']), 'path')}, in {data['quarantine']}"
+        )
     lines += [f"! not restorable: {path}" for path in data["not_restorable"]]
     if data["undo_checkpoint_id"]:
         lines.append(undo_line(data["undo_checkpoint_id"]))

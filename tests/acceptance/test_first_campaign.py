@@ -43,4 +43,4 @@ def test_the_page_works_as_written(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ GREET-1" in done.stdout
     assert "verified:" in done.stdout
-    assert "restored 1 paths" in done.stdout
+    assert "restored 1 path" in done.stdout
