@@ -95,6 +95,15 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, State]:
     return states
 
 
+def journeys(entries: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return what each task has used up, as its last entry that says so has it."""
+    return {
+        entry["task_id"]: entry["body"]["journey"]
+        for entry in entries
+        if entry["task_id"] and "journey" in entry["body"]
+    }
+
+
 def compare(rebuilt: Mapping[str, State], stored: Mapping[str, State]) -> list[Difference]:
     """List the tasks where the store is not what the entries say. Tasks without entries wait."""
     different = []

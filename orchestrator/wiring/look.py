@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from orchestrator.engine.replay import compare, fold, story
+from orchestrator.engine.replay import compare, fold, journeys, story
 from orchestrator.errors import NothingToDo, TransitionError
+from orchestrator.kernel.journey import Journey
 from orchestrator.kernel.life import State
 from orchestrator.session_log.store import event_of
 from orchestrator.store.files import read_regular
@@ -55,7 +58,22 @@ def _disagreement(project: Project) -> tuple[list[dict[str, str]], list[str]]:
         for item in compare(rebuilt, stored)
         if not (item.task_id in removed and item.task_id not in stored)
     ]
-    return differences, []
+    return [*differences, *_other_journeys(project)], []
+
+
+def _other_journeys(project: Project) -> Iterator[dict[str, str]]:
+    """Name the tasks whose used-up attempts are not what the entries say."""
+    told = journeys(project.store.entries())
+    fresh = asdict(Journey())
+    for key, text in project.store.database.all("SELECT task_key, journey FROM task"):
+        stored, expected = json.loads(text), told.get(key, fresh)
+        for name in sorted({*stored, *expected}):
+            if stored.get(name) != expected.get(name):
+                yield {
+                    "task": key,
+                    "entries": f"{name} {expected.get(name)}",
+                    "store": f"{name} {stored.get(name)}",
+                }
 
 
 def _states(project: Project) -> Iterator[tuple[str, str]]:

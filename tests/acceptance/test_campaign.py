@@ -151,6 +151,13 @@ def _edit_stored_line(stage: Stage) -> None:
     db.close()
 
 
+def _forget_attempts(stage: Stage) -> None:
+    change = "UPDATE task SET journey = replace(journey, '\"dispatches\": 2', '\"dispatches\": 0')"
+    with sqlite3.connect(stage.root / "progress/state.db") as db:
+        db.execute(change)
+    db.close()
+
+
 @pytest.mark.parametrize(
     ("tamper", "rule"),
     [
@@ -161,6 +168,7 @@ def _edit_stored_line(stage: Stage) -> None:
         (_edit_evidence, "evidence.file"),
         (_remove_evidence, "evidence.file"),
         (_edit_state, "replay.state"),
+        (_forget_attempts, "replay.state"),
         (_remove_task, "replay.state"),
         (_edit_stored_line, "store.line"),
     ],
