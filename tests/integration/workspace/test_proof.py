@@ -12,24 +12,9 @@ import pytest
 from orchestrator.errors import WorkspaceError
 from orchestrator.workspace.proof import read_index, tree_id
 from orchestrator.workspace.tree import GitTree
+from tests.integration.workspace.plain_git import git
 
 NAMES = ("a-b", "a/b", "a.c", "a/c/d", "a0", "ä/ö", "z \n", "x/" + "y" * 200)
-
-
-def git(root: Path, *arguments: str) -> str:
-    environment = {
-        "PATH": os.environ["PATH"], "HOME": str(root.parent), "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "P", "GIT_AUTHOR_EMAIL": "p@example.invalid",
-        "GIT_COMMITTER_NAME": "P", "GIT_COMMITTER_EMAIL": "p@example.invalid",
-    }  # fmt: skip
-    return subprocess.run(
-        ["git", *arguments],
-        cwd=root,
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout.strip()
 
 
 @pytest.fixture
