@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,26 +18,11 @@ from orchestrator.workspace.files import FileTree
 from orchestrator.workspace.model import IgnoredState, Snapshot
 from orchestrator.workspace.open import open_workspace
 from orchestrator.workspace.tree import GitTree
+from tests.integration.workspace.plain_git import git
 
 AT = datetime(2026, 2, 19, 12, 0, 0, tzinfo=UTC)
 Space = GitTree | FileTree
 Steps = list[tuple[str, str, str, bytes]]
-
-
-def run_git(root: Path, *args: str) -> str:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    done = subprocess.run(
-        ["git", *args], cwd=root, env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 def names(place: Path) -> list[str]:
@@ -85,9 +69,9 @@ def space(request: pytest.FixtureRequest, tmp_path: Path) -> Space:
     root.mkdir()
     fill(root)
     if request.param == "git":
-        run_git(root, "init", "-q")
-        run_git(root, "add", "-A")
-        run_git(root, "commit", "-qm", "first")
+        git(root, "init", "-q")
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", "first")
     opened = open_workspace(root, tmp_path / "scratch")
     assert opened.kind == request.param
     return opened
@@ -525,7 +509,7 @@ def test_a_nested_repository_is_named_watched_and_moved_when_it_is_new(space: Sp
     state, before = space.ignored_state(), walk(space.root)
     nested = space.root / "hidden"
     nested.mkdir()
-    run_git(nested, "init", "-q")
+    git(nested, "init", "-q")
     (nested / "evil.py").write_text("x")
     after = space.snapshot()
     assert after.nested == ("hidden/",)
@@ -627,7 +611,7 @@ def test_any_sequence_of_edits_is_undone_byte_for_byte(
     root = base / "project"
     root.mkdir(parents=True)
     if form == "git":
-        run_git(root, "init", "-q")
+        git(root, "init", "-q")
     play(root, before)
     opened = open_workspace(root, base / "scratch")
     points = Checkpoints(opened)

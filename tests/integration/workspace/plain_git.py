@@ -10,6 +10,8 @@ from pathlib import Path
 def git(root: Path, *arguments: str) -> str:
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(root.parent), "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always",
         "GIT_AUTHOR_NAME": "P", "GIT_AUTHOR_EMAIL": "p@example.invalid",
         "GIT_COMMITTER_NAME": "P", "GIT_COMMITTER_EMAIL": "p@example.invalid",
     }  # fmt: skip
@@ -20,4 +22,4 @@ def git(root: Path, *arguments: str) -> str:
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-    ).stdout.strip()
+    ).stdout.removesuffix("\n")

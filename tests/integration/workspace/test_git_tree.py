@@ -17,27 +17,9 @@ from orchestrator.errors import WorkspaceError
 from orchestrator.recovery.checkpoint import Checkpoints
 from orchestrator.workspace.git import Git
 from orchestrator.workspace.tree import GitTree
+from tests.integration.workspace.plain_git import git
 
 AT = datetime(2026, 2, 19, 12, 0, 0, tzinfo=UTC)
-
-
-def run_git(root: Path, *args: str) -> str:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "protocol.file.allow",
-        "GIT_CONFIG_VALUE_0": "always",
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    done = subprocess.run(
-        ["git", *args], cwd=root, env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 def names(place: Path) -> list[str]:
@@ -51,9 +33,9 @@ def root(tmp_path: Path) -> Path:
     (made / "src/app.py").write_text("x = 1\n")
     (made / "readme").write_text("hello\n")
     (made / ".gitignore").write_text("*.log\n")
-    run_git(made, "init", "-q")
-    run_git(made, "add", "-A")
-    run_git(made, "commit", "-qm", "first")
+    git(made, "init", "-q")
+    git(made, "add", "-A")
+    git(made, "commit", "-qm", "first")
     return made
 
 
@@ -71,7 +53,7 @@ def reopen(space: GitTree) -> GitTree:
 
 def test_the_users_index_head_branches_and_status_are_the_same_afterwards(space: GitTree):
     (space.root / "readme").write_text("staged\n")
-    run_git(space.root, "add", "readme")
+    git(space.root, "add", "readme")
     (space.root / "readme").write_text("edited\n")
     (space.root / "untracked").write_text("u\n")
 
@@ -81,12 +63,12 @@ def test_the_users_index_head_branches_and_status_are_the_same_afterwards(space:
             (git_dir / "index").read_bytes(),
             (git_dir / "HEAD").read_bytes(),
             (git_dir / "config").read_bytes(),
-            run_git(space.root, "for-each-ref", "refs/heads", "refs/tags", "refs/remotes"),
+            git(space.root, "for-each-ref", "refs/heads", "refs/tags", "refs/remotes"),
             (names(git_dir)),
             (names(git_dir / "hooks")),
         ]
 
-    before, status = look(), run_git(space.root, "status", "--porcelain")
+    before, status = look(), git(space.root, "status", "--porcelain")
     index = (space.root / ".git/index").read_bytes()
     (space.root / ".git/index").write_bytes(index)
     points = Checkpoints(space)
@@ -98,17 +80,17 @@ def test_the_users_index_head_branches_and_status_are_the_same_afterwards(space:
     points.restore(made.checkpoint_id)
     points.prune(0)
     assert look() == before
-    assert run_git(space.root, "status", "--porcelain") == status
+    assert git(space.root, "status", "--porcelain") == status
 
 
 def test_a_checkpoint_survives_gc_and_git_itself_finds_nothing_wrong(space: GitTree):
     (space.root / "new.py").write_text("new\n")
     points = Checkpoints(space)
     made = points.create("T-1", "r", at=AT)
-    run_git(space.root, "pack-refs", "--all")
-    run_git(space.root, "gc", "--prune=now", "--quiet")
-    run_git(space.root, "fsck", "--strict")
-    assert run_git(space.root, "cat-file", "-p", made.ref).startswith(f"tree {made.tree}\n")
+    git(space.root, "pack-refs", "--all")
+    git(space.root, "gc", "--prune=now", "--quiet")
+    git(space.root, "fsck", "--strict")
+    assert git(space.root, "cat-file", "-p", made.ref).startswith(f"tree {made.tree}\n")
     (space.root / "new.py").unlink()
     points.restore(made.checkpoint_id)
     assert (space.root / "new.py").read_text() == "new\n"
@@ -145,22 +127,22 @@ def test_another_repository_in_the_same_place_is_read_anew(root: Path, tmp_path:
     shutil.rmtree(root)
     root.mkdir()
     (root / "other").write_text("nothing of the first one\n")
-    run_git(root, "init", "-q")
-    run_git(root, "add", "-A")
-    run_git(root, "commit", "-qm", "another first")
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "another first")
     space = GitTree.open(root, scratch=scratch)
-    assert space.snapshot().tree == run_git(root, "rev-parse", "HEAD^{tree}").strip() != before
+    assert space.snapshot().tree == git(root, "rev-parse", "HEAD^{tree}") != before
 
 
 def test_objects_that_gc_dropped_are_written_again(root: Path, tmp_path: Path):
     scratch = tmp_path / "scratch"
     (root / "untracked").write_text("no commit and no ref knows this\n")
     before = GitTree.open(root, scratch=scratch).snapshot().tree
-    run_git(root, "gc", "-q", "--prune=now")
+    git(root, "gc", "-q", "--prune=now")
     space = GitTree.open(root, scratch=scratch)
     (root / "src/app.py").write_text("x = 2\n")
     assert space.snapshot().tree != before
-    assert space.read_blob(run_git(root, "hash-object", "untracked").strip())
+    assert space.read_blob(git(root, "hash-object", "untracked"))
 
 
 def test_our_own_directory_does_not_grow_with_the_snapshots(space: GitTree):
@@ -176,7 +158,7 @@ def test_our_own_directory_does_not_grow_with_the_snapshots(space: GitTree):
 def test_a_repository_without_a_commit_is_fine(tmp_path: Path):
     root = tmp_path / "p"
     root.mkdir()
-    run_git(root, "init", "-q")
+    git(root, "init", "-q")
     space = GitTree.open(root, scratch=tmp_path / "s")
     points = Checkpoints(space)
     made = points.create("T-1", "r", at=AT)
@@ -187,19 +169,19 @@ def test_a_repository_without_a_commit_is_fine(tmp_path: Path):
 
 
 def test_a_linked_work_tree_is_fine(space: GitTree, tmp_path: Path):
-    run_git(space.root, "worktree", "add", "-q", str(tmp_path / "linked"))
+    git(space.root, "worktree", "add", "-q", str(tmp_path / "linked"))
     linked = GitTree.open(tmp_path / "linked", scratch=tmp_path / "s2")
     assert linked.snapshot().tree == space.snapshot().tree
     made = Checkpoints(linked).create("T-1", "r", at=AT)
-    assert made.commit in run_git(space.root, "for-each-ref", "refs/orchestrator")
+    assert made.commit in git(space.root, "for-each-ref", "refs/orchestrator")
 
 
 def test_a_sha256_repository_is_fine(tmp_path: Path):
     root = tmp_path / "p"
     root.mkdir()
-    run_git(root, "init", "-q", "--object-format=sha256")
+    git(root, "init", "-q", "--object-format=sha256")
     (root / "a").write_text("a\n")
-    run_git(root, "add", "-A")
+    git(root, "add", "-A")
     space = GitTree.open(root, scratch=tmp_path / "s")
     points = Checkpoints(space)
     made = points.create("T-1", "r", at=AT)
@@ -207,31 +189,31 @@ def test_a_sha256_repository_is_fine(tmp_path: Path):
     (root / "a").write_text("b\n")
     points.restore(made.checkpoint_id)
     assert (root / "a").read_text() == "a\n"
-    run_git(root, "fsck", "--strict")
+    git(root, "fsck", "--strict")
 
 
 @pytest.mark.parametrize("version", ["3", "4"])
 def test_other_index_versions_are_read(root: Path, tmp_path: Path, version: str):
     tree = GitTree.open(root, scratch=tmp_path / "s1").snapshot().tree
-    run_git(root, "update-index", "--index-version", version)
+    git(root, "update-index", "--index-version", version)
     assert GitTree.open(root, scratch=tmp_path / "s2").snapshot().tree == tree
 
 
 def test_a_split_index_is_read(root: Path, tmp_path: Path):
     tree = GitTree.open(root, scratch=tmp_path / "s1").snapshot().tree
-    run_git(root, "update-index", "--split-index")
+    git(root, "update-index", "--split-index")
     assert GitTree.open(root, scratch=tmp_path / "s2").snapshot().tree == tree
 
 
 def test_a_conflicted_index_is_read_as_what_lies_on_the_disk(root: Path, tmp_path: Path):
-    run_git(root, "checkout", "-qb", "other")
+    git(root, "checkout", "-qb", "other")
     (root / "readme").write_text("other\n")
-    run_git(root, "commit", "-qam", "other")
-    run_git(root, "checkout", "-q", "-")
+    git(root, "commit", "-qam", "other")
+    git(root, "checkout", "-q", "-")
     (root / "readme").write_text("mine\n")
-    run_git(root, "commit", "-qam", "mine")
+    git(root, "commit", "-qam", "mine")
     with pytest.raises(subprocess.CalledProcessError):
-        run_git(root, "merge", "other")
+        git(root, "merge", "other")
     space = GitTree.open(root, scratch=tmp_path / "s")
     space.export(space.snapshot().tree, tmp_path / "s/copy")
     assert (tmp_path / "s/copy/readme").read_bytes() == (root / "readme").read_bytes()
@@ -239,7 +221,7 @@ def test_a_conflicted_index_is_read_as_what_lies_on_the_disk(root: Path, tmp_pat
 
 def test_a_tracked_file_that_is_ignored_stays_in_the_tree(root: Path, tmp_path: Path):
     (root / "kept.log").write_text("1\n")
-    run_git(root, "add", "-f", "kept.log")
+    git(root, "add", "-f", "kept.log")
     space = GitTree.open(root, scratch=tmp_path / "s")
     before = space.snapshot().tree
     (root / "kept.log").write_text("2\n")
@@ -248,11 +230,11 @@ def test_a_tracked_file_that_is_ignored_stays_in_the_tree(root: Path, tmp_path: 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
 def test_an_edit_cannot_hide_behind_an_index_flag(root: Path, tmp_path: Path, flag: str):
-    run_git(root, "update-index", flag, "readme")
+    git(root, "update-index", flag, "readme")
     space = GitTree.open(root, scratch=tmp_path / "s")
     before = space.snapshot().tree
     (root / "readme").write_text("edited\n")
-    run_git(root, "update-index", flag, "src/app.py")
+    git(root, "update-index", flag, "src/app.py")
     (root / "src/app.py").write_text("edited\n")
     found = space.changes(before, space.snapshot().tree)
     assert [c.path for c in found] == ["readme", "src/app.py"]
@@ -261,23 +243,23 @@ def test_an_edit_cannot_hide_behind_an_index_flag(root: Path, tmp_path: Path, fl
 def test_a_forged_index_is_not_believed_after_the_first_opening(space: GitTree):
     tree = space.snapshot().tree
     (space.root / "readme").write_text("HELLO\n")
-    run_git(space.root, "add", "readme")
-    blob = run_git(space.root, "rev-parse", "HEAD:readme").strip()
+    git(space.root, "add", "readme")
+    blob = git(space.root, "rev-parse", "HEAD:readme")
     raw = (space.root / ".git/index").read_bytes()
-    new = run_git(space.root, "rev-parse", ":readme").strip()
+    new = git(space.root, "rev-parse", ":readme")
     (space.root / ".git/index").write_bytes(raw.replace(bytes.fromhex(new), bytes.fromhex(blob)))
     assert reopen(space).snapshot().tree != tree
 
 
 def test_files_with_a_filter_or_line_endings_are_recorded_as_they_lie(root: Path, tmp_path: Path):
     (root / ".gitattributes").write_text("*.txt text eol=crlf\n*.bin filter=lfs\n*.id ident\n")
-    run_git(root, "config", "filter.lfs.clean", "echo pointer")
-    run_git(root, "config", "filter.lfs.smudge", "cat")
+    git(root, "config", "filter.lfs.clean", "echo pointer")
+    git(root, "config", "filter.lfs.smudge", "cat")
     (root / "a.txt").write_bytes(b"1\r\n2\r\n")
     (root / "b.bin").write_bytes(b"large\n")
     (root / "c.id").write_bytes(b"$Id: x $\n")
-    run_git(root, "add", "-A")
-    run_git(root, "config", "filter.lfs.clean", f"touch {tmp_path}/ran")
+    git(root, "add", "-A")
+    git(root, "config", "filter.lfs.clean", f"touch {tmp_path}/ran")
     space = GitTree.open(root, scratch=tmp_path / "s")
     tree = space.snapshot().tree
     space.export(tree, tmp_path / "s/copy")
@@ -287,13 +269,13 @@ def test_files_with_a_filter_or_line_endings_are_recorded_as_they_lie(root: Path
 
 
 def test_a_sparse_checkout_is_refused(root: Path, tmp_path: Path):
-    run_git(root, "sparse-checkout", "set", "--no-cone", "readme")
+    git(root, "sparse-checkout", "set", "--no-cone", "readme")
     with pytest.raises(WorkspaceError, match="sparse"):
         GitTree.open(root, scratch=tmp_path / "s").snapshot()
 
 
 def test_a_bare_repository_is_refused(tmp_path: Path):
-    run_git(tmp_path, "init", "-q", "--bare", "bare.git")
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
     with pytest.raises(WorkspaceError, match="bare"):
         GitTree.open(tmp_path / "bare.git", scratch=tmp_path / "s")
 
@@ -393,7 +375,7 @@ def test_a_git_file_that_leads_elsewhere_runs_nothing_and_hides_nothing(
     before = space.snapshot().tree
     evil = tmp_path / "evil"
     evil.mkdir()
-    run_git(evil, "init", "-q")
+    git(evil, "init", "-q")
     evil_config(evil / ".git", trap(tmp_path))
     (space.root / ".git").rename(tmp_path / "hidden")
     (space.root / ".git").write_text(f"gitdir: {evil}/.git\n")
@@ -410,7 +392,7 @@ def test_a_git_file_that_leads_elsewhere_runs_nothing_and_hides_nothing(
 def test_a_redirected_commondir_is_refused_at_the_next_opening(space: GitTree, tmp_path: Path):
     evil = tmp_path / "evil"
     evil.mkdir()
-    run_git(evil, "init", "-q")
+    git(evil, "init", "-q")
     evil_config(evil / ".git", trap(tmp_path))
     (space.root / ".git/commondir").write_text(f"{evil}/.git\n")
     everything(space)
@@ -422,8 +404,8 @@ def test_a_redirected_commondir_is_refused_at_the_next_opening(space: GitTree, t
 def test_a_work_tree_that_was_pointed_at_anothers_git_directory_is_refused(
     space: GitTree, tmp_path: Path
 ):
-    run_git(space.root, "worktree", "add", "-q", str(tmp_path / "one"))
-    run_git(space.root, "worktree", "add", "-q", str(tmp_path / "two"))
+    git(space.root, "worktree", "add", "-q", str(tmp_path / "one"))
+    git(space.root, "worktree", "add", "-q", str(tmp_path / "two"))
     shutil.copy(tmp_path / "one/.git", tmp_path / "two/.git")
     with pytest.raises(WorkspaceError, match="another work tree"):
         GitTree.open(tmp_path / "two", scratch=tmp_path / "s2")
@@ -434,11 +416,11 @@ def test_a_planted_repository_runs_nothing(space: GitTree, tmp_path: Path, shape
     script = trap(tmp_path)
     place = space.root / ("src" if shape == "tracked directory" else "planted")
     place.mkdir(exist_ok=True)
-    run_git(place, "init", "-q", *(["--bare"] if shape == "bare" else []))
+    git(place, "init", "-q", *(["--bare"] if shape == "bare" else []))
     if shape == "committed":
         (place / "f").write_text("f\n")
-        run_git(place, "add", "-A")
-        run_git(place, "commit", "-qm", "x")
+        git(place, "add", "-A")
+        git(place, "commit", "-qm", "x")
     evil_config(place if shape == "bare" else place / ".git", script)
     everything(space)
     everything(reopen(space))
@@ -448,7 +430,7 @@ def test_a_planted_repository_runs_nothing(space: GitTree, tmp_path: Path, shape
 def test_a_repository_planted_over_tracked_files_hides_no_edit_and_is_moved_away(space: GitTree):
     points = Checkpoints(space)
     made = points.create("T-1", "r", at=AT)
-    run_git(space.root / "src", "init", "-q")
+    git(space.root / "src", "init", "-q")
     (space.root / "src/app.py").write_text("evil\n")
     (space.root / "src/new.py").write_text("evil, and new\n")
     after = space.snapshot()
@@ -540,12 +522,12 @@ def test_a_ref_outside_our_namespace_is_never_written(space: GitTree, ref: str):
 def with_submodule(root: Path, tmp_path: Path) -> GitTree:
     library = tmp_path / "library"
     library.mkdir()
-    run_git(library, "init", "-q")
+    git(library, "init", "-q")
     (library / "lib.py").write_text("1\n")
-    run_git(library, "add", "-A")
-    run_git(library, "commit", "-qm", "lib")
-    run_git(root, "submodule", "--quiet", "add", str(library), "lib")
-    run_git(root, "commit", "-qm", "submodule")
+    git(library, "add", "-A")
+    git(library, "commit", "-qm", "lib")
+    git(root, "submodule", "--quiet", "add", str(library), "lib")
+    git(root, "commit", "-qm", "submodule")
     return GitTree.open(root, scratch=tmp_path / "scratch")
 
 
@@ -567,7 +549,7 @@ def test_a_submodule_at_another_commit_is_a_change_of_its_pointer(with_submodule
     points = Checkpoints(space)
     made = points.create("T-1", "r", at=AT)
     (space.root / "lib/lib.py").write_text("2\n")
-    run_git(space.root / "lib", "commit", "-qam", "two")
+    git(space.root / "lib", "commit", "-qam", "two")
     (space.root / "readme").write_text("edited\n")
     found = {c.path: c for c in space.changes(made.tree, space.snapshot().tree)}
     assert found["lib"].nested_repo

@@ -82,9 +82,9 @@ def test_git_answers_in_a_copy_as_it_answered_the_worker(root: Path, tmp_path: P
         tree.export(after, copy)
         assert not (copy / ".git").exists()
         tree.lend_git(copy, base)
-        assert git(copy, "status", "--short").split("\n") == ["M a0", "?? new"]
+        assert git(copy, "status", "--short").split("\n") == [" M a0", "?? new"]
         assert tree.copy_changes(copy) == ()
-    assert git(root, "status", "--short").split("\n") == ["M a0", "?? new"]
+    assert git(root, "status", "--short").split("\n") == [" M a0", "?? new"]
 
 
 def test_a_foreign_hand_in_our_own_index_is_seen_and_its_work_undone(
